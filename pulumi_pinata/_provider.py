@@ -1,0 +1,190 @@
+"""The dynamic providers: dicts in, dicts out, thin methods over the core.
+
+The paths of these classes are a stored format: Pulumi keeps them, pickled by name, in every state. They hold nothing,
+since one instance serves several threads and whatever it held would be stored too.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
+
+from pulumi_pinata import properties, wiring
+from pulumi_pinata._errors import clean
+from pulumi_pinata.core import observe, plan
+from pulumi_pinata.core.converge import converge
+from pulumi_pinata.core.errors import Refused
+from pulumi_pinata.core.model import Condition, Desired, Minted, Mode
+from pulumi_pinata.core.ports import Ports
+from pulumi_pinata.core.relocate import relocate
+from pulumi_pinata.core.settings import Settings
+
+_PROVIDER = "__provider"
+
+
+class InferenceProvider(ResourceProvider):
+    """`pulumi_pinata.Inference` in the engine's terms."""
+
+    serialize_as_secret_always = False  # a class name: no secret, and diffs stay readable
+
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """Defaults and validation; runs before anything is changed, in preview too."""
+        inputs, failures = properties.check(news, os.environ)
+        if not failures and all(_known(value) for value in inputs.values()):
+            failures = wiring.local_problems(properties.settings(inputs))
+        return CheckResult(inputs, [CheckFailure(name, reason) for name, reason in failures])
+
+    @clean
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        """Update in place, except when account or API are others."""
+        changed = properties.changed(olds, news)
+        replaces = ["api_url"] if "api_url" in changed else []
+        known = all(_known(value) for value in news.values())
+        if (
+            known
+            and not replaces
+            and {"credentials", "account"} & set(changed)
+            and wiring.fingerprint(properties.settings(news)) != olds.get("account_fingerprint")
+        ):
+            replaces = ["credentials"]
+        drifted = olds.get("condition") not in (Condition.READY.value, Condition.OBSERVED.value)
+        moved_on = olds.get(_PROVIDER) != news.get(_PROVIDER) or olds.get("schema_version") != properties.SCHEMA_VERSION
+        if known:
+            _announce(olds, news, changed, replaces)
+        return DiffResult(changes=bool(changed or drifted or moved_on), replaces=replaces, delete_before_replace=True)
+
+    @clean
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """Enable, or go on from where a killed run stopped: the engine calls this again and knows of neither."""
+        settings = properties.settings(props)
+        with _session(settings) as (account, ports):
+            want = wiring.desired(settings, account, Mode.ENABLED, None)
+            return CreateResult(want.account, _converged(props, want, ports))
+
+    @clean
+    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        """Rotate, move, relabel or repair: whatever brings the account to what is declared now."""
+        settings = properties.settings(news)
+        with _session(settings) as (account, ports):
+            wiring.same_account(account.fingerprint, olds.get("account_fingerprint"))
+            held = properties.held(olds)
+            want = wiring.desired(settings, account, Mode.ENABLED, held, olds.get("owner") or "")
+            before = properties.settings(olds)
+            if held and before.vault.home != settings.vault.home:
+                _relocate(before, want, held, ports)
+            return UpdateResult(_converged(news, want, ports))
+
+    @clean
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        """How the account stands. Blank only where it is proven to be off; an unclear answer raises."""
+        if "schema_version" not in props:
+            return self._get(id_, props)
+        settings = properties.settings(props)
+        with _session(settings) as (account, ports):
+            wiring.same_account(account.fingerprint, props.get("account_fingerprint"))
+            want = wiring.desired(settings, account, Mode.ENABLED, properties.held(props))
+            outs = _observed(props, want, ports)
+        return ReadResult("", {}) if outs is None else ReadResult(id_, outs)
+
+    def _get(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        """`Inference.get`: there are no outputs yet, and the SDK would take an empty answer for a found resource."""
+        inputs, failures = properties.check({k: v for k, v in props.items() if k != _PROVIDER}, os.environ)
+        if failures:
+            raise Refused("; ".join(f"{name}: {reason}" for name, reason in failures))
+        settings = properties.settings(inputs)
+        with _session(settings) as (account, ports):
+            if id_ != account.fingerprint:
+                raise Refused(
+                    f"the credentials speak for account {account.fingerprint}, not {id_}.",
+                    about="id",
+                    hint="The id of an Inference is its account's fingerprint.",
+                )
+            found = ports.store.stat(settings.vault.location)
+            owner = found.label.owner if found.label else settings.owner
+            want = wiring.desired(settings, account, Mode.ENABLED, None, owner)
+            outs = _observed(inputs, want, ports)
+        if outs is None or outs["condition"] not in (Condition.READY.value, Condition.DRIFTED.value):
+            raise Refused(
+                f"there is no managed inference key for account {id_} at {settings.vault.location}.",
+                about="id",
+                hint="`get` finds what another stack has enabled; to enable it here, leave out the id.",
+            )
+        return ReadResult(id_, outs)
+
+    @clean
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        """Disable, then treat the Vault copy as `on_delete` says; done already is done."""
+        settings = properties.settings(props)
+        with _session(settings) as (account, ports):
+            wiring.same_account(account.fingerprint, props.get("account_fingerprint"))
+            converge(wiring.desired(settings, account, Mode.DISABLED, properties.held(props)), ports)
+
+
+def _converged(props: dict[str, Any], want: Desired, ports: Ports) -> dict[str, Any]:
+    outcome = converge(want, ports)
+    condition = Condition.READY if outcome.minted else Condition.OBSERVED
+    return properties.outputs(props, want.account, outcome.status, outcome.minted, condition)
+
+
+def _observed(props: dict[str, Any], want: Desired, ports: Ports) -> dict[str, Any] | None:
+    actual = observe.account(want, ports)
+    condition = plan.condition(want, actual)
+    if condition is Condition.OFF:
+        return None
+    if condition is Condition.CONFLICT:
+        return properties.outputs(props, want.account, actual.status, None, condition)
+    minted = plan.known(want, actual)
+    if condition in (Condition.KEY_LOST, Condition.KEY_STALE):
+        minted = None
+    return properties.outputs(props, want.account, actual.status, minted, condition)
+
+
+def _relocate(before: Settings, want: Desired, held: Minted, ports: Ports) -> None:
+    """To another mount, namespace or Vault: the old login is followed from the old properties."""
+    with _session(before) as (account, old_ports):
+        old = wiring.desired(before, account, Mode.ENABLED, held)
+        relocate(old, old_ports, want, ports)
+
+
+@contextmanager
+def _session(settings: Settings) -> Iterator[tuple[Any, Ports]]:
+    with wiring.session(settings, notice=lambda line: _say(settings.owner, line)) as found:
+        yield found.account, found.ports
+
+
+def _announce(olds: dict[str, Any], news: dict[str, Any], changed: list[str], replaces: list[str]) -> None:
+    """Say in the plan what Pulumi's own diff cannot: that consumers will be cut off, and where they read the key."""
+    path = f"{olds.get('vault_mount')}/{olds.get('vault_path')}"
+    reasons = {
+        "replacement": bool(replaces),
+        "rotation": "rotation_trigger" in changed and news.get("rotation_trigger") is not None,
+        "re-mint (on_lost_key: remint)": news.get("on_lost_key") == "remint"
+        and olds.get("condition") in (Condition.KEY_LOST.value, Condition.KEY_STALE.value),
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            _say(
+                str(news.get("owner")),
+                f"{reason}: the present key dies, and whatever uses {path} fails until it reads the new one",
+            )
+
+
+def _say(owner: str, line: str) -> None:
+    print(f"pinata {owner.rpartition('/')[2]}: {line}", flush=True)  # noqa: T201 - the engine shows it
+
+
+def _known(value: object) -> bool:
+    """Whether a value holds no unknown of a preview."""
+    if isinstance(value, dict):
+        return all(_known(inner) for inner in value.values())
+    return value is None or isinstance(value, (str, int, float, bool, list))

@@ -1,0 +1,100 @@
+"""HTTP to the Pinata API: one request, its answer or one of our errors; what a call means is not known here."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import httpx
+import stamina
+
+from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient
+from pulumi_pinata.core.secret import Secret
+
+T = TypeVar("T")
+_LONGEST_WAIT = 30.0
+
+_MEANING = {
+    401: (
+        "Pinata refused the JWT (401): expired, revoked, or of another workspace.",
+        "Check the API key it came from.",
+    ),
+    402: ("Pinata wants credits first (402).", "Fund the workspace in the dashboard (Billing)."),
+    403: ("Pinata forbids this call to the JWT (403).", "Use an admin API key of the workspace."),
+}
+
+
+class PinataTransport:
+    """Calls with one credential. `timeout` (s) bounds each of them, from connecting to the last byte."""
+
+    def __init__(self, api_url: str, timeout: float, transport: httpx.BaseTransport | None = None) -> None:
+        # A quarter each to connect and to write, half to read: the sum is the promise the lease is built on.
+        limits = httpx.Timeout(timeout / 4, read=timeout / 2)
+        self._http = httpx.Client(base_url=api_url, timeout=limits, transport=transport, follow_redirects=False)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def send(self, method: str, path: str, bearer: Secret, body: Any = None) -> httpx.Response:
+        """Send once; the response, whatever its status.
+
+        Raises Transient where nothing can have arrived, else Ambiguous.
+        """
+        try:
+            return self._http.request(method, path, json=body, headers={"Authorization": f"Bearer {bearer.reveal()}"})
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol):
+            raise Transient("Pinata could not be reached.", hint="Check `api_url` and the network.") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Ambiguous(f"the reply to {method} {path} was lost ({type(error).__name__}).") from None
+
+
+def read(call: Callable[[], T], timeout: float) -> T:
+    """A call that changes nothing, tried again on passing faults for about `timeout` seconds.
+
+    Raises Transient when it still fails: of a read, no failure is ambiguous.
+    """
+    try:
+        for attempt in stamina.retry_context(on=_wait, attempts=4, timeout=timeout, wait_initial=0.1, wait_max=2.0):
+            with attempt:
+                return call()
+    except Ambiguous as error:
+        raise Transient(error.message, about=error.about, hint=error.hint or "Try again later.") from None
+    raise AssertionError("unreachable")  # pragma: no cover - the loop returns or raises
+
+
+def _wait(error: Exception) -> bool | float:
+    if isinstance(error, Transient) and error.retry_after is not None:
+        return min(error.retry_after, _LONGEST_WAIT)
+    return isinstance(error, (Transient, Ambiguous))
+
+
+def failure(response: httpx.Response, call: str) -> PinataError:
+    """What a response that is not a success means; its body is never quoted."""
+    status = response.status_code
+    if status in _MEANING:
+        message, hint = _MEANING[status]
+        return Refused(message, about="credentials", hint=hint)
+    if status == 429:
+        return Transient(
+            "Pinata limits the rate of calls (429).", hint="Try again later.", retry_after=_retry_after(response)
+        )
+    if status >= 500 or status == 408:
+        return Ambiguous(f"Pinata failed on {call} ({status}).", hint="Try again later.")
+    if 300 <= status < 400:
+        return Refused(f"{call} was redirected ({status}).", about="api_url", hint="Set the address it leads to.")
+    return Refused(
+        f"Pinata refused {call} ({status}).", about="api_url", hint="Check that this is the Pinata agents API."
+    )
+
+
+def json_of(response: httpx.Response) -> dict[str, Any] | None:
+    """The JSON object in a response, or None: a gateway may answer 200 with a page of HTML."""
+    try:
+        body = response.json()
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None

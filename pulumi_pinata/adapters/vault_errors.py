@@ -1,0 +1,73 @@
+"""hvac's and requests' errors as ours; their texts quote URLs and bodies, so none of them is passed on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+from hvac import exceptions
+from urllib3.exceptions import NewConnectionError
+
+from pulumi_pinata.core.errors import Ambiguous, Conflict, PinataError, Refused, Transient
+
+_CAS = "check-and-set parameter did not match the current version"
+
+
+@contextmanager
+def translated(what: str, *, write: bool = False, about: str = "vault.auth") -> Iterator[None]:
+    """Run a Vault call; `what` names it in messages, `write` says that its effect matters.
+
+    `exceptions.InvalidPath` passes through: what a missing path means is the caller's to say.
+    """
+    try:
+        yield
+    except exceptions.InvalidPath:
+        raise
+    except exceptions.VaultError as error:
+        raise _of_vault(error, what, write, about) from None
+    except requests.RequestException as error:
+        raise _of_transport(error, what, write) from None
+
+
+def _of_vault(error: exceptions.VaultError, what: str, write: bool, about: str) -> PinataError:
+    match error:
+        case exceptions.InvalidRequest() if _CAS in str(error):
+            return Conflict(f"somebody else changed it first: {what}.", hint="Run again.")
+        case exceptions.InvalidRequest():
+            return Refused(f"Vault refused to {what} (400).", about=about, hint="Check the values given for it.")
+        case exceptions.Unauthorized() | exceptions.Forbidden():
+            return Refused(
+                f"this Vault login may not {what}.",
+                about=about,
+                hint="The token is expired or its policy lacks this; README, “The Vault policy”, has what is needed.",
+            )
+        case exceptions.RateLimitExceeded():
+            return Transient(f"Vault limits the rate of calls: could not {what}.", hint="Try again later.")
+        case exceptions.VaultNotInitialized():
+            return Transient(f"Vault is not initialised: could not {what}.", about="vault.address")
+        case exceptions.VaultDown() if not write:
+            return Transient(
+                f"Vault is sealed or has no active node: could not {what}.",
+                about="vault.address",
+                hint="Unseal it, then run again.",
+            )
+    if write:
+        return Ambiguous(f"Vault failed when asked to {what}.")
+    return Transient(f"Vault failed when asked to {what}.", about="vault.address", hint="Try again later.")
+
+
+def _of_transport(error: requests.RequestException, what: str, write: bool) -> PinataError:
+    if isinstance(error, requests.exceptions.SSLError):
+        return Refused(
+            f"Vault's certificate is not trusted: could not {what}.",
+            about="vault.ca_cert",
+            hint="Point `ca_cert` or VAULT_CACERT at the CA that signed it.",
+        )
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    never_sent = isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(reason, NewConnectionError)
+    if write and not never_sent:
+        return Ambiguous(f"Vault's reply was lost when asked to {what}.")
+    return Transient(
+        f"Vault cannot be reached: could not {what}.",
+        about="vault.address",
+        hint="Check the address, the network, and that Vault is up.",
+    )

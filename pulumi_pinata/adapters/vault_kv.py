@@ -1,0 +1,214 @@
+"""Vault KV v2 as the core's key store; hvac's world ends here."""
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import hvac
+from hvac import exceptions
+
+from pulumi_pinata.adapters import vault_documents as documents
+from pulumi_pinata.adapters.vault_errors import translated
+from pulumi_pinata.adapters.vault_login import Credentials, Lifetime, log_in
+from pulumi_pinata.adapters.vault_preflight import preflight
+from pulumi_pinata.core.errors import Refused, Transient
+from pulumi_pinata.core.model import Content, Location, Record, State, Stored
+
+INTENTS = "pinata-inference/intents"
+
+
+class VaultStore:
+    """`core.ports.KeyStore` on one Vault, namespace and mount, with one login.
+
+    `mount` is where the accounts' records live; the login happens on the first call.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        mount: str,
+        credentials: Credentials,
+        *,
+        timeout: float,
+        namespace: str | None = None,
+        ca_cert: str | None = None,
+    ) -> None:
+        self._client = hvac.Client(
+            url=address,
+            token="",
+            verify=ca_cert or True,
+            timeout=(timeout / 4, timeout / 2),
+            namespace=namespace,
+            allow_redirects=False,  # requests would carry the token to wherever a redirect points
+        )
+        self._mount = mount
+        self._credentials = credentials
+        self._lifetime: Lifetime | None = None
+        self._buried: dict[str, int] = {}
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.adapter.close()
+
+    def preflight(self, location: Location, account: str, seconds: float) -> None:
+        """See `KeyStore.preflight`."""
+        record = Location(self._mount, f"{INTENTS}/{account}")
+        preflight(self._client, self._logged_in(), location, record, seconds)
+
+    def stat(self, location: Location) -> Stored:
+        """See `KeyStore.stat`."""
+        kv = self._kv()
+        try:
+            with translated(f"read the metadata of {location}"):
+                answer = kv.read_secret_metadata(path=location.path, mount_point=location.mount)
+        except exceptions.InvalidPath:
+            return Stored()
+        return _stored(_data(answer), location)
+
+    def read(self, location: Location, version: int | None = None) -> Content | None:
+        """See `KeyStore.read`."""
+        kv = self._kv()
+        try:
+            with translated(f"read {location}"):
+                answer = kv.read_secret_version(
+                    path=location.path, version=version, mount_point=location.mount, raise_on_deleted_version=True
+                )
+        except exceptions.InvalidPath:
+            return None
+        return documents.content_from_data(_data(answer).get("data"))
+
+    def write(self, location: Location, content: Content, *, base_url: str, cas: int) -> int:
+        """See `KeyStore.write`."""
+        return self._put(location, documents.content_to_data(content, base_url), cas)
+
+    def label(self, location: Location, stored: Stored) -> None:
+        """See `KeyStore.label`."""
+        ours = documents.label_to_metadata(stored.label) if stored.label else {}
+        kv = self._kv()
+        with _present(location), translated(f"write the metadata of {location}", write=True):
+            kv.update_metadata(
+                path=location.path, mount_point=location.mount, custom_metadata={**stored.labels, **ours}
+            )
+
+    def undelete(self, location: Location, version: int) -> None:
+        """See `KeyStore.undelete`."""
+        kv = self._kv()
+        with _present(location), translated(f"undelete {location}", write=True):
+            kv.undelete_secret_versions(path=location.path, versions=[version], mount_point=location.mount)
+
+    def soft_delete(self, location: Location) -> None:
+        """See `KeyStore.soft_delete`."""
+        kv = self._kv()
+        with _present(location), translated(f"delete {location}", write=True):
+            kv.delete_latest_version_of_secret(path=location.path, mount_point=location.mount)
+
+    def destroy(self, location: Location) -> None:
+        """See `KeyStore.destroy`."""
+        kv = self._kv()
+        with _present(location), translated(f"destroy {location}", write=True):
+            kv.delete_metadata_and_all_versions(path=location.path, mount_point=location.mount)
+
+    def record(self, account: str) -> Record | None:
+        """See `KeyStore.record`."""
+        kv = self._kv()
+        path = f"{INTENTS}/{account}"
+        try:
+            with translated(f"read {self._mount}/{path}"):
+                answer = kv.read_secret_version(path=path, mount_point=self._mount, raise_on_deleted_version=False)
+        except exceptions.InvalidPath:
+            self._buried[account] = 0
+            return None
+        body = _data(answer)
+        version = int(body["metadata"]["version"])
+        if body.get("data") is None:
+            # Somebody deleted the record: there is none, but its number is still what a write must name.
+            self._buried[account] = version
+            return None
+        return documents.record_from_data(body["data"], version, f"{self._mount}/{path}")
+
+    def put_record(self, account: str, record: Record, *, cas: int) -> int:
+        """See `KeyStore.put_record`."""
+        location = Location(self._mount, f"{INTENTS}/{account}")
+        return self._put(location, documents.record_to_data(record), cas or self._buried.get(account, 0))
+
+    def field(self, location: Location, name: str) -> str | None:
+        """One field of a secret of somebody's, for a `vault:` reference; None where it does not exist."""
+        kv = self._kv()
+        try:
+            with translated(f"read {location}"):
+                answer = kv.read_secret_version(
+                    path=location.path, mount_point=location.mount, raise_on_deleted_version=True
+                )
+        except exceptions.InvalidPath:
+            return None
+        value = (_data(answer).get("data") or {}).get(name)
+        return value if isinstance(value, str) and value else None
+
+    def _put(self, location: Location, data: dict[str, Any], cas: int) -> int:
+        kv = self._kv()
+        with _present(location), translated(f"write {location}", write=True):
+            answer = kv.create_or_update_secret(path=location.path, secret=data, cas=cas, mount_point=location.mount)
+        return int(_data(answer)["version"])
+
+    def _kv(self) -> Any:
+        self._logged_in()
+        return self._client.secrets.kv.v2
+
+    def _logged_in(self) -> Lifetime:
+        if self._lifetime is None:
+            self._lifetime = log_in(self._client, self._credentials)
+        return self._lifetime
+
+
+class _present:
+    """A write to a path whose mount is missing is a 404: say so."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if isinstance(error, exceptions.InvalidPath):
+            raise Refused(
+                f"there is no KV v2 secrets engine at {self._location.mount!r}.",
+                about="vault.mount",
+                hint="Name the mount that `vault secrets list` shows.",
+            ) from None
+
+
+def _data(answer: Any) -> Mapping[str, Any]:
+    """The `data` of an answer; a standby that redirects, or a page in between, answers with something else."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("data"), dict):
+        raise Transient(
+            "Vault's answer is not one of its own.",
+            about="vault.address",
+            hint="Is this the address of the active node, or of a load balancer that leads to it?",
+        )
+    data: Mapping[str, Any] = answer["data"]
+    return data
+
+
+def _stored(data: Mapping[str, Any], location: Location) -> Stored:
+    current = int(data.get("current_version") or 0)
+    versions = {int(number): _state(entry) for number, entry in (data.get("versions") or {}).items()}
+    metadata: dict[str, str] = data.get("custom_metadata") or {}
+    return Stored(
+        version=current,
+        state=versions.get(current, State.ABSENT),
+        label=documents.label_from_metadata(metadata, location),
+        labels={name: value for name, value in metadata.items() if not name.startswith(documents.MARK)},
+        readable=tuple(sorted(number for number, state in versions.items() if state is State.READABLE)),
+    )
+
+
+def _state(entry: Mapping[str, Any]) -> State:
+    if entry.get("destroyed"):
+        return State.DESTROYED
+    deleted = entry.get("deletion_time")
+    if not deleted:
+        return State.READABLE
+    # `delete_version_after` writes the moment ahead of time; until then the version can be read.
+    moment = datetime.fromisoformat(deleted[:19]).replace(tzinfo=timezone.utc)
+    return State.DELETED if moment <= datetime.now(timezone.utc) else State.READABLE

@@ -1,0 +1,70 @@
+"""Logging in to Vault by each of the supported methods."""
+
+from dataclasses import dataclass
+
+import hvac
+from hvac import exceptions
+
+from pulumi_pinata.adapters.vault_errors import translated
+from pulumi_pinata.core.errors import Refused
+from pulumi_pinata.core.secret import Secret
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a login needs. `method` is token, approle, kubernetes, jwt or userpass; `mount` the auth mount.
+
+    `name` is the role (kubernetes, jwt), role id (approle) or user name (userpass); `secret` the token, secret id,
+    JWT or password.
+    """
+
+    method: str
+    secret: Secret
+    name: str = ""
+    mount: str = ""
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """How long a login lasts: seconds (None: not known without asking; 0: for ever) and uses (0: any number)."""
+
+    seconds: int | None = None
+    uses: int = 0
+
+
+def log_in(client: hvac.Client, credentials: Credentials) -> Lifetime:
+    """Give `client` a token; returns how long it is good for.
+
+    Raises Refused when the credentials are not accepted, Transient when Vault cannot be asked.
+    """
+    secret = credentials.secret.reveal()
+    if credentials.method == "token":
+        client.token = secret
+        return Lifetime()
+    try:
+        with translated(f"log in by {credentials.method}"):
+            answer = _call(client, credentials, secret)
+    except exceptions.InvalidPath:
+        raise Refused(
+            f"there is no {credentials.method} auth method at {credentials.mount!r}.",
+            about="vault.auth.mount",
+            hint="Name the mount that `vault auth list` shows.",
+        ) from None
+    auth = answer.get("auth") if isinstance(answer, dict) else None
+    if not auth or not auth.get("client_token"):
+        raise Refused(f"Vault gave no token for {credentials.method}.", about="vault.auth", hint="Is MFA asked for?")
+    return Lifetime(int(auth.get("lease_duration") or 0), int(auth.get("num_uses") or 0))
+
+
+def _call(client: hvac.Client, credentials: Credentials, secret: str) -> object:
+    name, mount = credentials.name, credentials.mount
+    match credentials.method:
+        case "approle":
+            return client.auth.approle.login(role_id=name, secret_id=secret, mount_point=mount)
+        case "kubernetes":
+            return client.auth.kubernetes.login(role=name, jwt=secret, mount_point=mount)
+        case "jwt":
+            return client.auth.jwt.jwt_login(role=name, jwt=secret, path=mount)
+        case "userpass":
+            return client.auth.userpass.login(username=name, password=secret, mount_point=mount)
+    raise AssertionError(credentials.method)

@@ -1,0 +1,338 @@
+"""The steps P0 to P6 of every action, each with the reason for its place; a step that fails leaves a state that
+`plan.decide` knows how to go on from.
+"""
+
+from dataclasses import replace
+from typing import NoReturn
+
+from typing_extensions import assert_never
+
+from pulumi_pinata.core import plan
+from pulumi_pinata.core.errors import Ambiguous, Conflict, PinataError, Refused, Transient
+from pulumi_pinata.core.intent import Hold
+from pulumi_pinata.core.model import (
+    Action,
+    Actual,
+    Await,
+    Content,
+    Desired,
+    Disable,
+    Finish,
+    Label,
+    Location,
+    Mint,
+    Minted,
+    Move,
+    Nothing,
+    OnDelete,
+    Outcome,
+    Purpose,
+    Record,
+    Refuse,
+    Relabel,
+    Rewrite,
+    State,
+    Status,
+    Stored,
+    Undelete,
+)
+from pulumi_pinata.core.ports import Ports
+
+_PAUSES = (0.1, 0.25, 0.5, 1.0, 2.0)
+
+
+def carry_out(  # noqa: C901 - one case an action
+    action: Action, desired: Desired, actual: Actual, ports: Ports
+) -> Outcome:
+    """Do what was decided.
+
+    Raises Conflict or Ambiguous when the account must be observed again, Transient or Refused when it is over.
+    """
+    match action:
+        case Nothing():
+            ours = actual.record is None or desired.owns(actual.record.owner)
+            return Outcome(actual.status, plan.known(desired, actual) if ours else None)
+        case Refuse(reason, about, hint):
+            raise Refused(reason, about=about, hint=hint)
+        case Await():
+            raise Conflict("another run is at work on this account.", hint="Wait for it to end, then run again.")
+        case Mint():
+            return _mint(action, desired, actual, ports)
+        case Finish():
+            return _finish(desired, actual, ports)
+        case Relabel():
+            return _settle(_refreshed(desired, actual), desired, actual, ports)
+        case Rewrite(version):
+            return _rewrite(version, desired, actual, ports)
+        case Undelete(version):
+            ports.store.undelete(desired.location, version)
+            return _settle(_refreshed(desired, actual), desired, actual, ports)
+        case Move(source):
+            return _move(source, desired, actual, ports)
+        case Disable():
+            return _disable(action, desired, actual, ports)
+        case _:
+            assert_never(action)
+
+
+def _mint(action: Mint, desired: Desired, actual: Actual, ports: Ports) -> Outcome:
+    # P0: mint nothing while the store is not proven writable.
+    ports.store.preflight(desired.location, desired.account, seconds=2 * ports.lease)
+    # P1: from here on, whoever finds the account on and this intent open knows that the key reached nobody.
+    hold = Hold.take(desired, actual, ports, Purpose.MINT)
+    settled = actual.record is None or not actual.record.open
+    live = hold.record.minted
+    try:
+        if action.disable_first:
+            switch_off(ports)
+            settled, live = True, None
+        hold.keep()
+        key = ports.pinata.enable()  # P2: sent once
+    except (Transient, Refused):
+        # Proven to have minted nothing; but an earlier run's loose end stays open until it is repaired.
+        if settled:
+            _close_if_possible(hold, live)
+        raise
+    if key is None:
+        raise Ambiguous(
+            "inference was switched on, but its key was not handed out.", hint="Run again: it is minted anew."
+        )
+    try:
+        # P3 and P4: nothing may come between the reply and the store.
+        version = store_key(hold, Content(key, hold.attempt, desired.field), actual.stored.version)
+    except PinataError as error:
+        _give_up(error, hold, ports)
+    status, marker = _generation(actual.status, ports)
+    minted = Minted(
+        location=desired.location,
+        version=version,
+        fingerprint=key.fingerprint,
+        attempt=hold.attempt,
+        field=desired.field,
+        created_at=status.created_at,
+        marker=marker,
+        trigger=desired.trigger,
+    )
+    hold.close(minted)  # P6; fails if somebody took over meanwhile
+    put_label(minted, desired, ports)
+    old = actual.record.minted if actual.record else None
+    if old and old.location != desired.location:
+        retire(old.location, ports.store.stat(old.location), desired, ports)
+    return Outcome(status, minted)
+
+
+def store_key(hold: Hold, content: Content, cas: int) -> int:
+    """Write the key under check-and-set and read it back; returns its version.
+
+    Raises Conflict when the intent was lost (the key is then dead and must not be written), else the store's error.
+    """
+    error: PinataError = Transient("Vault did not confirm the key.")
+    for pause in (0.0, *_PAUSES):
+        if pause:
+            hold.ports.clock.sleep(pause)
+        try:
+            hold.keep()
+            return _store_once(hold, content, cas)
+        except (Transient, Ambiguous) as failure:
+            error = failure
+    raise error
+
+
+def _store_once(hold: Hold, content: Content, cas: int) -> int:
+    desired, store = hold.desired, hold.ports.store
+    try:
+        version = store.write(desired.location, content, base_url=desired.base_url, cas=cas)
+    except (Ambiguous, Conflict) as failure:
+        # A lost reply, or somebody was faster: what stands there now decides, not what was heard.
+        stored = store.stat(desired.location)
+        found = store.read(desired.location) if stored.state is State.READABLE else None
+        if _same(found, content):
+            return stored.version
+        if isinstance(failure, Ambiguous):
+            raise
+        hold.renew()  # a holder that was paused may have slipped in a dead key; only the present one may cover it
+        seen = Actual(Status(enabled=True), stored, hold.record, content=found)
+        if plan.foreign_path(desired, seen):
+            raise Refused(f"{desired.location} was just taken by somebody else.", about="vault.path") from None
+        try:
+            version = store.write(desired.location, content, base_url=desired.base_url, cas=stored.version)
+        except Conflict:
+            raise Transient(f"{desired.location} keeps changing.") from None
+    if not _same(store.read(desired.location, version), content):
+        raise Transient("Vault did not give back what was written.")
+    return version
+
+
+def _same(found: Content | None, content: Content) -> bool:
+    return found is not None and found.attempt == content.attempt and found.key.fingerprint == content.key.fingerprint
+
+
+def _give_up(error: PinataError, hold: Hold, ports: Ports) -> NoReturn:
+    """Vault will not take the key: no key may be live that is nowhere."""
+    if isinstance(error, Conflict):
+        # The intent went to another run, which has revoked this key or will; it is not ours to touch.
+        raise error
+    try:
+        switch_off(ports)
+    except PinataError:
+        raise Ambiguous(
+            f"the new key could not be stored ({error.message}) and could not be revoked either.",
+            hint="Its intent stays open in Vault: run again, and it is revoked and minted anew.",
+        ) from None
+    _close_if_possible(hold, None)
+    raise Refused(
+        f"the new key could not be stored ({error.message}), so inference was switched off again.",
+        about=error.about,
+        hint=error.hint or "Mend Vault, then run again.",
+    ) from None
+
+
+def _close_if_possible(hold: Hold, minted: Minted | None) -> None:
+    try:
+        hold.close(minted)
+    except PinataError:
+        return  # an intent left open is safe: the next run finds it
+
+
+def switch_off(ports: Ports) -> None:
+    """Revoke the key and see it confirmed.
+
+    Raises Ambiguous when the status still says on after the last look.
+    """
+    ports.pinata.disable()
+    for pause in (0.0, *_PAUSES, 4.0):
+        ports.clock.sleep(pause)
+        if not ports.pinata.status().enabled:
+            return
+    raise Ambiguous("inference still shows as on after it was switched off.", hint="Run again.")
+
+
+def _generation(before: Status, ports: Ports) -> tuple[Status, str | None]:
+    """The generation markers of the key just stored; where they can't be had now, a later run learns them."""
+    try:
+        for pause in (0.0, *_PAUSES):
+            ports.clock.sleep(pause)
+            status = ports.pinata.status()
+            if status.enabled and (not before.enabled or status != before):
+                return status, ports.pinata.marker()
+    except PinataError:
+        return Status(enabled=True), None
+    return Status(enabled=True), None
+
+
+def _finish(desired: Desired, actual: Actual, ports: Ports) -> Outcome:
+    record, content = _record(actual), actual.content
+    minted = _refreshed(desired, actual) if plan.known(desired, actual) else None
+    if content and content.attempt == record.attempts[-1] and record.purpose is Purpose.MINT:
+        minted = Minted(
+            location=desired.location,
+            version=actual.stored.version,
+            fingerprint=content.key.fingerprint,
+            attempt=content.attempt,
+            field=content.field,
+            created_at=actual.status.created_at,
+            marker=actual.marker,
+            trigger=desired.trigger,
+        )
+    if minted is None:
+        raise Conflict("the account changed while it was looked at.")
+    return _settle(minted, desired, actual, ports)
+
+
+def _settle(minted: Minted, desired: Desired, actual: Actual, ports: Ports) -> Outcome:
+    """Write record and label for a key that is in place; the record first, for the label is its mirror."""
+    old = actual.record
+    if old is None or old.open or old.minted != minted or old.owner != desired.owner:
+        base = old or Record(0, False, desired.owner, Purpose.MINT, (minted.attempt,), desired.location)
+        Hold(desired, ports, base, ports.clock.monotonic()).close(minted)
+    put_label(minted, desired, ports)
+    return Outcome(actual.status, minted)
+
+
+def _refreshed(desired: Desired, actual: Actual) -> Minted:
+    """The known key with what is seen of it now; what cannot be seen stays as it was."""
+    minted = plan.known(desired, actual)
+    if minted is None:
+        raise Conflict("the account changed while it was looked at.")
+    content = actual.content
+    if content and content.key.fingerprint == minted.fingerprint:
+        minted = replace(minted, attempt=content.attempt, field=content.field)
+    return replace(
+        minted,
+        version=actual.stored.version,
+        created_at=actual.status.created_at or minted.created_at,
+        marker=actual.marker or minted.marker,
+    )
+
+
+def _rewrite(version: int, desired: Desired, actual: Actual, ports: Ports) -> Outcome:
+    minted = _refreshed(desired, actual)
+    content = ports.store.read(desired.location, version)
+    if content is None or content.key.fingerprint != minted.fingerprint:
+        raise Conflict("the Vault copy changed while it was looked at.")
+    hold = Hold.take(desired, actual, ports, Purpose.MOVE)
+    copy = Content(content.key, hold.attempt, desired.field)
+    written = store_key(hold, copy, actual.stored.version)
+    return conclude(hold, replace(minted, version=written, attempt=hold.attempt, field=desired.field), actual.status)
+
+
+def _move(source: Location, desired: Desired, actual: Actual, ports: Ports) -> Outcome:
+    minted = _refreshed(desired, actual)
+    here = actual.content
+    content = here if here and here.key.fingerprint == minted.fingerprint else ports.store.read(source)
+    if content is None or content.key.fingerprint != minted.fingerprint:
+        raise Conflict("the Vault copy changed while it was looked at.")
+    ports.store.preflight(desired.location, desired.account, seconds=2 * ports.lease)
+    hold = Hold.take(desired, actual, ports, Purpose.MOVE, source)
+    copy = Content(content.key, hold.attempt, desired.field)
+    version = store_key(hold, copy, actual.stored.version)
+    # Only now is the live key safe without its old copy.
+    retire(source, ports.store.stat(source), desired, ports)
+    moved = replace(minted, location=desired.location, version=version, attempt=hold.attempt, field=desired.field)
+    return conclude(hold, moved, actual.status)
+
+
+def conclude(hold: Hold, minted: Minted, status: Status) -> Outcome:
+    """P6: close the intent, then label the secret."""
+    hold.close(minted)
+    put_label(minted, hold.desired, hold.ports)
+    return Outcome(status, minted)
+
+
+def _disable(action: Disable, desired: Desired, actual: Actual, ports: Ports) -> Outcome:
+    hold = Hold.take(desired, actual, ports, Purpose.DISABLE)
+    if not action.already_off:
+        switch_off(ports)
+    # Confirmed off: whatever is left in Vault is a dead key, and an interruption here only leaves tidying to do.
+    if action.ours:
+        retire(desired.location, actual.stored, desired, ports)
+    minted = hold.record.minted
+    if minted and minted.location != desired.location:
+        retire(minted.location, ports.store.stat(minted.location), desired, ports)
+    hold.close(None)
+    return Outcome(replace(actual.status, enabled=False))
+
+
+def retire(location: Location, stored: Stored, desired: Desired, ports: Ports) -> None:
+    """Treat a Vault copy that is of no more use by the `on_delete` policy, and let go of the path."""
+    if stored.version == 0 or (stored.label and not desired.owns(stored.label.owner)):
+        return
+    if desired.on_delete is OnDelete.DESTROY:
+        ports.store.destroy(location)
+        return
+    if desired.on_delete is OnDelete.SOFT_DELETE and stored.state is State.READABLE:
+        ports.store.soft_delete(location)
+    label = Label(desired.owner, desired.account, None)
+    ports.store.label(location, Stored(label=label, labels=stored.labels))
+
+
+def put_label(minted: Minted, desired: Desired, ports: Ports) -> None:
+    """Mirror the record into the secret's custom metadata; last, since it vouches for all that came before."""
+    label = Label(desired.owner, desired.account, minted)
+    ports.store.label(minted.location, Stored(label=label, labels=desired.labels))
+
+
+def _record(actual: Actual) -> Record:
+    if actual.record is None:
+        raise Conflict("the account changed while it was looked at.")
+    return actual.record

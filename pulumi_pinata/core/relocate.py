@@ -1,0 +1,75 @@
+"""Move a key to another mount, namespace or Vault: two records, two fences, and never two places without the key.
+
+A move within one mount needs none of this: `plan` sees it in the record.
+"""
+
+from dataclasses import replace
+
+from pulumi_pinata.core import execute, observe, plan
+from pulumi_pinata.core.converge import is_abandoned
+from pulumi_pinata.core.errors import Conflict, Refused
+from pulumi_pinata.core.intent import Hold
+from pulumi_pinata.core.model import Actual, Content, Desired, Minted, Purpose
+from pulumi_pinata.core.ports import Ports
+
+
+def relocate(old: Desired, old_ports: Ports, new: Desired, new_ports: Ports) -> None:
+    """Bring the key from where `old` declares it to where `new` does, if it is still to be had.
+
+    Idempotent over crashes. What it leaves undone (a lost key, labels, a rotation) is for `converge(new)`.
+
+    Raises Refused when the new path is somebody else's; the key then stays where it was.
+    """
+    source = _observe(old, old_ports)
+    minted = plan.known(old, source)
+    if minted is None:
+        return
+    target = _observe(new, new_ports)
+    if source.record and target.record == source.record:
+        return  # one Vault under two names: the paths may differ, and that is an ordinary move
+    hold = Hold.take(old, source, old_ports, Purpose.DISABLE)
+    if new_ports.store.record(new.account) == hold.record:
+        hold.close(minted)  # one Vault after all, seen while another run changed it
+        return
+    arrived = plan.known(new, target) if target.record else None
+    if arrived is None or arrived.fingerprint != minted.fingerprint:
+        content = old_ports.store.read(minted.location, minted.version)
+        if content is None or content.key.fingerprint != minted.fingerprint:
+            hold.close(minted)
+            return
+        try:
+            _arrive(content, minted, new, target, new_ports)
+        except Exception:
+            hold.close(minted)
+            raise
+    # The key is durable in its new home, recorded and labelled there; only now may the old one go.
+    execute.retire(minted.location, old_ports.store.stat(minted.location), old, old_ports)
+    hold.close(None)
+
+
+def _observe(desired: Desired, ports: Ports) -> Actual:
+    actual = observe.account(replace(desired, trigger=None), ports, markers=False)
+    record = actual.record
+    if record and record.open and not actual.ours_to_resume:
+        if not is_abandoned(desired.account, record.version, ports):
+            raise Conflict("another run is at work on this account.", hint="Wait for it to end, then run again.")
+        actual = observe.account(desired, ports, resume=frozenset({record.version}), markers=False)
+    return replace(actual, record=ports.store.record(desired.account))
+
+
+def _arrive(content: Content, minted: Minted, new: Desired, target: Actual, ports: Ports) -> None:
+    if plan.foreign_path(replace(new, held=None), target):
+        raise Refused(
+            f"{new.location} is taken by somebody else.",
+            about="vault.path",
+            hint="Choose another `vault.path`; the key stays where it was.",
+        )
+    ports.store.preflight(new.location, new.account, seconds=2 * ports.lease)
+    hold = Hold.take(new, target, ports, Purpose.DISABLE)
+    copy = Content(content.key, hold.attempt, new.field)
+    version = execute.store_key(hold, copy, target.stored.version)
+    execute.conclude(
+        hold,
+        replace(minted, location=new.location, version=version, attempt=hold.attempt, field=new.field),
+        target.status,
+    )
