@@ -14,7 +14,7 @@ from pulumi_pinata.adapters.vault_kv import VaultStore
 from pulumi_pinata.adapters.vault_login import Credentials
 from pulumi_pinata.core.account import Account, identify
 from pulumi_pinata.core.errors import PinataError, Refused
-from pulumi_pinata.core.model import Desired, Minted, Mode
+from pulumi_pinata.core.model import Desired, Location, Minted, Mode
 from pulumi_pinata.core.ports import Attempts, Ports
 from pulumi_pinata.core.reference import EnvReference, FileReference, Reference, VaultReference
 from pulumi_pinata.core.secret import Secret
@@ -25,10 +25,11 @@ _LONGEST = 64 * 1024
 
 @dataclass(frozen=True)
 class Session:
-    """One account, ready to be worked on."""
+    """One account, ready to be worked on; `field` reads one field of any secret."""
 
     account: Account
     ports: Ports
+    field: Callable[[Location, str], str | None]
 
 
 @contextmanager
@@ -46,7 +47,8 @@ def session(
         account = identify(jwt, settings.account, now=time.time())
         pinata = stack.enter_context(closing(PinataClient(settings.api_url, jwt, settings.timeout)))
         attempts = Attempts(secrets.token_hex(8))
-        yield Session(account, Ports(pinata, store, SystemClock(), attempts, settings.timeout, notice))
+        ports = Ports(pinata, store, SystemClock(), attempts, settings.timeout, notice)
+        yield Session(account, ports, store.field)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """HTTP to the Pinata API: one request, its answer or one of our errors; what a call means is not known here."""
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,6 +12,9 @@ from pulumi_pinata.core.secret import Secret
 
 T = TypeVar("T")
 _LONGEST_WAIT = 30.0
+
+# stamina announces each retry by a bare warning; where no logging is set up, Python would print it into the plan.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 _MEANING = {
     401: (

@@ -1,13 +1,11 @@
 """The nouns: what is declared, what was observed, what may be done; data only, nothing here acts."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from types import MappingProxyType
 
 from pulumi_pinata.core.secret import PrivateKey
-
-_NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
 class Mode(str, Enum):
@@ -85,7 +83,7 @@ class Desired:
     location: Location
     base_url: str
     field: str = "PINATA_LLM_KEY"
-    labels: Mapping[str, str] = _NO_LABELS
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     trigger: str | None = None
     on_delete: OnDelete = OnDelete.SOFT_DELETE
     on_lost_key: OnLostKey = OnLostKey.REMINT
@@ -146,7 +144,7 @@ class Stored:
     version: int = 0
     state: State = State.ABSENT
     label: Label | None = None
-    labels: Mapping[str, str] = _NO_LABELS
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     readable: tuple[int, ...] = ()
 
     @property

@@ -112,7 +112,11 @@ def _start(chosen: Options, stack: contextlib.ExitStack) -> dict[str, str]:
     try:
         bao = stack.enter_context(OpenBao(storage=chosen.vault_storage, port=chosen.vault_port))
     except BaoNotStarted as failed:
-        raise BadOption(f"--vault-port {chosen.vault_port}: {failed}") from None
+        raise BadOption(f"OpenBao did not start: {failed}") from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise BadOption(f"--vault-storage {chosen.vault_storage}: {error.strerror}") from None
     logins = bao.provision()
     return {
         **found,

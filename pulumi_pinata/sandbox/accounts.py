@@ -127,13 +127,13 @@ class Account:
 
     def accepts(self, key: str) -> bool:
         """Whether `key` is the live private key: it derives the stored public half, as Pinata keeps it."""
-        public = self.public_half(key)
+        public = public_half(key, self._key_prefix)
         live = self._live
         return live is not None and public == live.public_key
 
-    def knows(self, key: str) -> bool:
-        """Whether this account ever handed out `key`, live or revoked."""
-        return self.public_half(key) in self._minted
+    def minted(self, public_key: bytes) -> bool:
+        """Whether this account ever handed out the key with this public half, live or revoked."""
+        return public_key in self._minted
 
     def snapshot(self) -> Snapshot:
         """Return the true state."""
@@ -147,17 +147,6 @@ class Account:
                 live_key_sha256=hashlib.sha256(live.private_key.encode()).hexdigest() if live else None,
                 credits=self.credits.balance().available,
             )
-
-    def public_half(self, key: str) -> bytes | None:
-        """Return the public key that `key` derives, or None when it is no key of this sandbox."""
-        if not key.startswith(self._key_prefix):
-            return None
-        encoded = key[len(self._key_prefix) :]
-        try:
-            seed = base64.b64decode(encoded + "=", altchars=b"-_", validate=True)
-            return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
-        except ValueError:
-            return None
 
     def _mint(self, created_at: str) -> Mint:
         pair = Ed25519PrivateKey.generate()
@@ -182,3 +171,14 @@ class Account:
         self._last_stamp = max(round(self._clock(), 3), round(self._last_stamp + 0.001, 3))
         moment = datetime.fromtimestamp(self._last_stamp, tz=timezone.utc)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def public_half(key: str, key_prefix: str) -> bytes | None:
+    """Return the public key that `key` derives, or None when it is no key of this sandbox."""
+    if not key.startswith(key_prefix):
+        return None
+    try:
+        seed = base64.b64decode(key[len(key_prefix) :] + "=", altchars=b"-_", validate=True)
+        return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    except ValueError:
+        return None

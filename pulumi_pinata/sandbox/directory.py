@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from pulumi_pinata.sandbox.accounts import Account
+from pulumi_pinata.sandbox.accounts import KEY_PREFIX, Account, public_half
 from pulumi_pinata.sandbox.jwts import sign_hs256
 from pulumi_pinata.sandbox.variants import ProbeOrder, Variants
 
@@ -29,8 +29,9 @@ class Holder:
 class Directory:
     """Holders by name, by JWT and by inference key; safe to use from many threads."""
 
-    def __init__(self, *, clock: Callable[[], float]) -> None:
+    def __init__(self, *, clock: Callable[[], float], key_prefix: str = KEY_PREFIX) -> None:
         self._clock = clock
+        self._key_prefix = key_prefix
         self._signing_secret = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._by_name: dict[str, Holder] = {}
@@ -48,7 +49,12 @@ class Directory:
         """Add an account; `exp` = seconds since the epoch. ValueError for a bad or taken name."""
         if not _NAME.fullmatch(name):
             raise ValueError(f"account name {name!r} must be a letter, then letters, digits, - or _")
-        account = Account(clock=self._clock, variants=Variants().changed(variants or {}), credits=credits)
+        account = Account(
+            clock=self._clock,
+            variants=Variants().changed(variants or {}),
+            credits=credits,
+            key_prefix=self._key_prefix,
+        )
         user_id = id or str(uuid.uuid4())
         email = f"{name.lower()}@sandbox.example"
         jwt = sign_hs256(self._claims(user_id, email, exp), self._signing_secret)
@@ -70,7 +76,10 @@ class Directory:
 
     def by_key(self, key: str) -> Holder | None:
         """Return whose inference key this is, live or revoked."""
-        return next((holder for holder in self._holders() if holder.account.knows(key)), None)
+        public = public_half(key, self._key_prefix)
+        if public is None:
+            return None
+        return next((holder for holder in self._holders() if holder.account.minted(public)), None)
 
     def expired(self, holder: Holder) -> bool:
         """Whether the holder's JWT has passed its `exp`."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pulumi_pinata.sandbox import openbao_setup
-from pulumi_pinata.sandbox.openbao_api import LOOPBACK, BaoApi, BaoError
+from pulumi_pinata.sandbox.openbao_api import LOOPBACK, BaoApi
 from pulumi_pinata.sandbox.openbao_files import find_binary, free_port, is_free, write_config, write_private
 from pulumi_pinata.sandbox.openbao_setup import Provisioned
 
@@ -177,7 +177,7 @@ class OpenBao:
         self._recovery_key = str(keys[0]) if isinstance(keys, list) else ""
 
     def _health(self) -> int:
-        with contextlib.suppress(OSError, BaoError):
+        with contextlib.suppress(OSError, ValueError):
             return BaoApi(self._port, timeout=1).health()
         return 0
 

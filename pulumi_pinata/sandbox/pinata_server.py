@@ -12,7 +12,7 @@ from types import TracebackType
 import uvicorn
 
 from pulumi_pinata.sandbox import pinata_app
-from pulumi_pinata.sandbox.accounts import Account, Snapshot
+from pulumi_pinata.sandbox.accounts import KEY_PREFIX, Account, Snapshot
 from pulumi_pinata.sandbox.directory import Directory
 from pulumi_pinata.sandbox.faults import Fault, FaultKind
 from pulumi_pinata.sandbox.state import Call, SandboxState
@@ -36,14 +36,21 @@ class PinataServer:
 
     `port` 0 = a free one; OSError when the port is taken. `host` other than 127.0.0.1 is a ValueError: the
     sandbox hands out credentials to whoever reaches it. `clock` returns seconds since the epoch; it moves
-    `createdAt`, the status lag and `exp`, not the waits of faults.
+    `createdAt`, the status lag and `exp`, not the waits of faults. `key_prefix` starts every private key.
     """
 
-    def __init__(self, *, port: int = 0, host: str = LOOPBACK, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        host: str = LOOPBACK,
+        clock: Callable[[], float] = time.time,
+        key_prefix: str = KEY_PREFIX,
+    ) -> None:
         if host != LOOPBACK:
             raise ValueError(f"the sandbox binds {LOOPBACK} only, not {host}")
         self._port = port
-        self._state = SandboxState(clock=clock, directory=Directory(clock=clock))
+        self._state = SandboxState(clock=clock, directory=Directory(clock=clock, key_prefix=key_prefix))
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -67,8 +74,12 @@ class PinataServer:
         return self._state.token
 
     def start(self) -> None:
-        """Bind, serve in a thread and return once requests are answered."""
-        listener = socket.create_server((LOOPBACK, self._port))
+        """Bind, serve in a thread and return once requests are answered.
+
+        After `stop()` it goes on with the same port and accounts, as after an outage.
+        """
+        self._state.stopping = asyncio.Event()
+        listener = _listener(self._port)
         self._port = listener.getsockname()[1]
         self._server = _Server(self._state)
         self._thread = threading.Thread(
@@ -144,6 +155,19 @@ class PinataServer:
 
     def _account(self, name: str) -> Account:
         return self._state.directory.get(name).account
+
+
+def _listener(port: int) -> socket.socket:
+    # asyncio switches Nagle's algorithm off only for sockets that name TCP; else each reply takes 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((LOOPBACK, port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 class _Server(uvicorn.Server):

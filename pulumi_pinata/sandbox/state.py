@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pulumi_pinata.sandbox.directory import Directory
 from pulumi_pinata.sandbox.faults import FaultScript
 
+KEPT_CALLS = 50_000
+
 
 @dataclass(frozen=True)
 class Call:
@@ -22,7 +24,7 @@ class Call:
 
 
 class CallLog:
-    """The calls so far; safe to use from many threads."""
+    """The last KEPT_CALLS calls; safe to use from many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,6 +35,8 @@ class CallLog:
         """Note a request and return its number, from 1 up."""
         with self._lock:
             self._last += 1
+            if len(self._calls) >= KEPT_CALLS:
+                del self._calls[next(iter(self._calls))]
             self._calls[self._last] = Call(self._last, account, method, path, None)
             return self._last
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulumi_pinata.sandbox.accounts import Account, Rejected
@@ -118,6 +118,7 @@ def test_two_mints_in_one_millisecond_have_two_created_ats() -> None:
     assert len(seen) == 20
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_strangers_text_is_never_a_live_key(text: str) -> None:
     account = an_account()
@@ -126,6 +127,7 @@ def test_a_strangers_text_is_never_a_live_key(text: str) -> None:
     assert not account.accepts(f"pnk_{text}")
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 500), st.integers(0, 800)), max_size=20))
 def test_credits_are_never_overdrawn_and_holds_are_given_back(draws: list[tuple[int, int]]) -> None:
     credits = Credits(0.002)

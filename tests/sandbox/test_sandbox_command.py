@@ -170,6 +170,7 @@ def test_all_after_exec_is_the_command_and_variants_go_to_their_account() -> Non
         (["--no-vault", "--accounts", "a b"], "must be a letter"),
         (["--no-vault", "--exec", "no-such-command-here"], "is it installed"),
         (["--no-vault", "--exports-file", "/no/such/folder/x"], "--exports-file"),
+        (["--vault-storage", "/dev/null/x"], "--vault-storage /dev/null/x: Not a directory"),
     ],
 )
 def test_a_mistake_is_one_clear_line_and_exit_2(arguments: list[str], words: str) -> None:

@@ -12,7 +12,7 @@ from pulumi_pinata.sandbox.pinata_server import PinataServer
 @pytest.fixture
 def control(pinata: PinataServer) -> Iterator[httpx.Client]:
     headers = {"X-Sandbox-Token": pinata.control_token}
-    with httpx.Client(base_url=f"{pinata.url}/_sandbox", headers=headers) as client:
+    with httpx.Client(base_url=f"{pinata.url}/_sandbox", headers=headers, verify=False) as client:
         yield client
 
 

@@ -1,0 +1,44 @@
+"""Take a key that a person stored in Vault into our keeping, as it is: no mint, and so no outage."""
+
+from pulumi_pinata.core import plan
+from pulumi_pinata.core.errors import Conflict, Refused
+from pulumi_pinata.core.execute import conclude, store_key
+from pulumi_pinata.core.intent import Hold
+from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Minted, Outcome, Purpose
+from pulumi_pinata.core.ports import Ports
+from pulumi_pinata.core.secret import PrivateKey
+
+
+def adopt_key(key: PrivateKey, desired: Desired, ports: Ports) -> Outcome:
+    """Store `key`, which stands unmarked at the declared place, as a new version with our marks.
+
+    Raises Refused unless inference is on, the key is proven to be the live one, and nobody else manages it.
+    """
+    status, stored = ports.pinata.status(), ports.store.stat(desired.location)
+    actual = Actual(status, stored, ports.store.record(desired.account), marker=ports.pinata.marker())
+    if not status.enabled:
+        raise Refused("inference is off, so the key in Vault is dead.", hint="Let `pulumi up` mint one.")
+    if stored.label is not None or plan.known(desired, actual) is not None:
+        raise Refused("this account or path is managed already.", hint="Leave out --adopt-key.")
+    if actual.record and actual.record.open:
+        raise Conflict("another run is at work on this account.", hint="Wait for it to end, then run again.")
+    if ports.pinata.probe(key) is not Liveness.LIVE:
+        raise Refused(
+            "the key in Vault is not proven to be the live one.",
+            about="vault.field",
+            hint="Check the field; if the key is lost, set `adopt` to remint and run `pulumi up` instead.",
+        )
+    ports.store.preflight(desired.location, desired.account, seconds=2 * ports.lease)
+    hold = Hold.take(desired, actual, ports, Purpose.MOVE)
+    version = store_key(hold, Content(key, hold.attempt, desired.field), stored.version)
+    minted = Minted(
+        location=desired.location,
+        version=version,
+        fingerprint=key.fingerprint,
+        attempt=hold.attempt,
+        field=desired.field,
+        created_at=status.created_at,
+        marker=actual.marker,
+        trigger=desired.trigger,
+    )
+    return conclude(hold, minted, status)
