@@ -36,8 +36,8 @@ def test_enable_after_disable_mints_a_new_key_and_a_new_created_at() -> None:
     assert second is not None
     assert first != second
     assert created_at != account.status()
-    assert (account.accepts(first), account.accepts(second)) == (False, True)
-    assert (account.snapshot().mints, account.snapshot().disables) == (2, 1)
+    assert (False, True) == (account.accepts(first), account.accepts(second))
+    assert (2, 1) == (account.snapshot().mints, account.snapshot().disables)
 
 
 def test_reenable_rotate_kills_the_old_key() -> None:
@@ -46,7 +46,7 @@ def test_reenable_rotate_kills_the_old_key() -> None:
     second = account.enable()
     assert first is not None
     assert second is not None
-    assert (account.accepts(first), account.accepts(second)) == (False, True)
+    assert (False, True) == (account.accepts(first), account.accepts(second))
     assert created_at != account.status()
 
 
@@ -60,7 +60,7 @@ def test_reenable_rotate_may_keep_created_at() -> None:
 def test_reenable_same_gives_the_same_key_again() -> None:
     account = an_account(reenable="same")
     assert account.enable() == account.enable()
-    assert account.snapshot().mints == 1
+    assert 1 == account.snapshot().mints
 
 
 def test_reenable_no_key_succeeds_without_a_key_and_leaves_the_live_one() -> None:
@@ -77,7 +77,7 @@ def test_reenable_conflict_is_409_and_leaves_the_live_one() -> None:
     assert key is not None
     with pytest.raises(Rejected) as caught:
         account.enable()
-    assert caught.value.status == 409
+    assert 409 == caught.value.status
     assert account.accepts(key)
 
 
@@ -92,7 +92,7 @@ def test_disable_when_off_may_be_refused(variant: str, status: int) -> None:
 def test_disable_when_off_may_be_a_success_that_counts_for_nothing() -> None:
     account = an_account(disable_when_off="ok")
     account.disable()
-    assert account.snapshot().disables == 0
+    assert 0 == account.snapshot().disables
 
 
 def test_status_lags_behind_every_change_in_order() -> None:
@@ -115,7 +115,7 @@ def test_two_mints_in_one_millisecond_have_two_created_ats() -> None:
     for _ in range(20):
         account.enable()
         seen.add(account.status())
-    assert len(seen) == 20
+    assert 20 == len(seen)
 
 
 @settings(deadline=None)
@@ -136,7 +136,7 @@ def test_credits_are_never_overdrawn_and_holds_are_given_back(draws: list[tuple[
         if held is not None:
             credits.settle(held=held, used=used)
     balance = credits.balance()
-    assert balance.loaned == 0.0
+    assert 0.0 == balance.loaned
     assert 0 <= balance.available <= 0.002
 
 
@@ -153,7 +153,7 @@ def test_auto_top_up_fires_below_its_threshold() -> None:
     credits.topup = TopUp(10, 50)
     held = credits.hold(1_000_000)
     credits.settle(held=held or 0, used=1_000_000)
-    assert credits.balance().available == 59.0
+    assert 59.0 == credits.balance().available
 
 
 @pytest.mark.parametrize(

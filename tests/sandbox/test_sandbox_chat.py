@@ -29,7 +29,7 @@ def test_the_openai_client_gets_a_completion_and_pays_for_it(user: User, openai_
     assert completion.id.startswith("chatcmpl-")
     assert "You sent 3 words." in (completion.choices[0].message.content or "")
     assert completion.usage is not None
-    assert completion.usage.prompt_tokens == 3
+    assert 3 == completion.usage.prompt_tokens
     assert user.pinata.state(user.name).credits < 100
 
 
@@ -41,9 +41,9 @@ def test_the_openai_client_streams_the_same_words_with_usage(user: User, openai_
         for chunk in stream:
             words += (chunk.choices[0].delta.content or "") if chunk.choices else ""
             usage = chunk.usage or usage
-    assert words == "This is the Pinata sandbox. You sent 3 words."
+    assert "This is the Pinata sandbox. You sent 3 words." == words
     assert usage is not None
-    assert user.http.get("/v0/credits/balance").json()["loaned"] == 0.0
+    assert 0.0 == user.http.get("/v0/credits/balance").json()["loaned"]
     assert user.pinata.state(user.name).credits < 100
 
 
@@ -57,7 +57,7 @@ def test_the_openai_client_gets_402_at_zero(user: User, openai_client: OpenAI) -
     user.pinata.set_credits(user.name, 0)
     with pytest.raises(APIStatusError) as caught:
         openai_client.chat.completions.create(model="sandbox/small", messages=[{"role": "user", "content": "hello"}])
-    assert caught.value.status_code == 402
+    assert 402 == caught.value.status_code
 
 
 @pytest.mark.parametrize(
@@ -81,17 +81,17 @@ def test_a_stream_is_server_sent_events_that_end_with_done(user: User, key: str)
     reply = user.chat(key, {**QUESTION, "stream": True})
     assert reply.headers["content-type"].startswith("text/event-stream")
     events = reply.text.strip().split("\n\n")
-    assert events[-1] == "data: [DONE]"
+    assert "data: [DONE]" == events[-1]
     chunks = [json.loads(event.removeprefix("data: ")) for event in events[:-1]]
     assert {"chat.completion.chunk"} == {chunk["object"] for chunk in chunks}
-    assert chunks[-2]["choices"][0]["finish_reason"] == "stop"
-    assert chunks[-1]["usage"]["prompt_tokens"] == 3
+    assert "stop" == chunks[-2]["choices"][0]["finish_reason"]
+    assert 3 == chunks[-1]["usage"]["prompt_tokens"]
 
 
 def test_max_tokens_cuts_the_reply(user: User, key: str) -> None:
     reply = user.chat(key, {**QUESTION, "max_tokens": 2}).json()
-    assert reply["choices"][0]["finish_reason"] == "length"
-    assert reply["usage"]["completion_tokens"] == 2
+    assert "length" == reply["choices"][0]["finish_reason"]
+    assert 2 == reply["usage"]["completion_tokens"]
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_max_tokens_cuts_the_reply(user: User, key: str) -> None:
 )
 def test_an_invalid_body_is_400_in_the_openai_shape_and_costs_nothing(user: User, key: str, body: object) -> None:
     reply = user.chat(key, body)
-    assert reply.status_code == 400
+    assert 400 == reply.status_code
     assert isinstance(reply.json()["error"]["message"], str)
-    assert user.pinata.state(user.name).credits == 100.0
+    assert 100.0 == user.pinata.state(user.name).credits
 
 
 @pytest.mark.parametrize(("order", "status"), [("auth_first", 401), ("validate_first", 400)])
@@ -120,9 +120,9 @@ def test_a_revoked_key_with_an_invalid_body_meets_what_the_variant_says_first(
     user.pinata.set_variants(user.name, probe_order=order)
     user.pinata.disable_out_of_band(user.name)
     assert status == user.chat(key, {}).status_code
-    assert user.chat(key, QUESTION).status_code == 401
+    assert 401 == user.chat(key, QUESTION).status_code
 
 
 def test_without_any_key_chat_is_401(user: User) -> None:
     url = f"{user.pinata.url}/v0/llm/chat/completions"
-    assert httpx.post(url, json=QUESTION).status_code == 401
+    assert 401 == httpx.post(url, json=QUESTION).status_code

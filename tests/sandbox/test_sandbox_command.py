@@ -51,7 +51,7 @@ def is_alive(pid: int) -> bool:
 
 def test_exec_passes_the_exit_code_and_stops_everything() -> None:
     done = run("--accounts", "prod,eu-west", "--exec", sys.executable, "-c", REPORT, VAULT_NAMESPACE="theirs")
-    assert done.returncode == 7, done.stderr
+    assert 7 == done.returncode, done.stderr
     seen = json.loads(done.stdout)
     env = seen["env"]
     assert {
@@ -70,8 +70,8 @@ def test_exec_passes_the_exit_code_and_stops_everything() -> None:
     assert env["PINATA_JWT"] == env["PINATA_JWT_PROD"]
     assert not is_open(env["PINATA_API_URL"])
     assert not is_open(env["VAULT_ADDR"])
-    assert len(seen["siblings"]) == 2
-    assert [pid for pid in seen["siblings"] if is_alive(pid)] == []
+    assert 2 == len(seen["siblings"])
+    assert [] == [pid for pid in seen["siblings"] if is_alive(pid)]
     assert "no real Pinata account" in done.stderr
     assert env["PINATA_JWT"] not in done.stderr
 
@@ -90,7 +90,7 @@ def test_without_a_command_it_prints_exports_and_stops_at_a_signal(
     ) as process:
         try:
             assert wait_for(exports_file.exists)
-            assert exports_file.stat().st_mode & 0o777 == 0o600
+            assert 0o600 == exports_file.stat().st_mode & 0o777
             lines = exports_file.read_text()
             assert process.stderr is not None
             while "Ctrl-C" not in process.stderr.readline():
@@ -99,11 +99,11 @@ def test_without_a_command_it_prints_exports_and_stops_at_a_signal(
             printed, _ = process.communicate(timeout=10)
         finally:
             process.kill()
-    assert process.returncode == 0
+    assert 0 == process.returncode
     assert lines == printed
     urls = re.findall(r"http://127\.0\.0\.1:\d+", printed)
-    assert len(urls) == 2
-    assert [url for url in urls if is_open(url)] == []
+    assert 2 == len(urls)
+    assert [] == [url for url in urls if is_open(url)]
     assert not exports_file.exists()
 
 
@@ -147,20 +147,20 @@ def test_a_bad_option_is_named(arguments: list[str], words: str) -> None:
 
 def test_options_have_defaults_that_need_no_thought() -> None:
     chosen = options.read([])
-    assert chosen.accounts == ["prod", "staging"]
-    assert (
+    assert ["prod", "staging"] == chosen.accounts
+    assert (True, 0, 0, None, None) == (
         chosen.vault,
         chosen.port,
         chosen.vault_port,
         chosen.vault_storage,
         chosen.command,
-    ) == (True, 0, 0, None, None)
+    )
 
 
 def test_all_after_exec_is_the_command_and_variants_go_to_their_account() -> None:
     chosen = options.read(["--variant", "prod:reenable=same", "--exec", "pytest", "--port", "1"])
-    assert chosen.command == ["pytest", "--port", "1"]
-    assert chosen.variants == {"prod": {"reenable": "same"}, "staging": {}}
+    assert ["pytest", "--port", "1"] == chosen.command
+    assert {"prod": {"reenable": "same"}, "staging": {}} == chosen.variants
 
 
 @pytest.mark.parametrize(
@@ -175,12 +175,12 @@ def test_all_after_exec_is_the_command_and_variants_go_to_their_account() -> Non
 )
 def test_a_mistake_is_one_clear_line_and_exit_2(arguments: list[str], words: str) -> None:
     done = run(*arguments)
-    assert done.returncode == 2
+    assert 2 == done.returncode
     line = done.stderr.splitlines()[-1]
     assert line.startswith("sandbox: ")
     assert words in line
     assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+    assert "" == done.stdout
 
 
 def test_a_missing_extra_says_how_to_get_it() -> None:
@@ -191,12 +191,12 @@ def test_a_missing_extra_says_how_to_get_it() -> None:
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 2
-    assert done.stderr == "sandbox: uvicorn is not installed: pip install 'pulumi-pinata[sandbox]'\n"
+    assert 2 == done.returncode
+    assert "sandbox: uvicorn is not installed: pip install 'pulumi-pinata[sandbox]'\n" == done.stderr
 
 
 def test_a_taken_port_is_told_plainly() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run("--no-vault", "--port", str(taken.getsockname()[1]), "--exec", "true")
-    assert done.returncode == 2
+    assert 2 == done.returncode
     assert "choose another" in done.stderr

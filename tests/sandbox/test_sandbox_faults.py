@@ -18,15 +18,15 @@ def test_lost_before_closes_the_connection_and_nothing_was_done(user: User) -> N
     user.pinata.add_fault("lost_before", method="POST", path="/v0/llm/enable", account=user.name)
     with pytest.raises(LOST):
         user.http.post("/v0/llm/enable")
-    assert user.pinata.state(user.name).mints == 0
-    assert [call.status for call in user.pinata.calls(user.name)] == [None]
+    assert 0 == user.pinata.state(user.name).mints
+    assert [None] == [call.status for call in user.pinata.calls(user.name)]
 
 
 def test_lost_after_closes_the_connection_and_the_key_is_lost(user: User) -> None:
     user.pinata.add_fault("lost_after", method="POST", path="/v0/llm/enable", account=user.name)
     with pytest.raises(LOST):
         user.http.post("/v0/llm/enable")
-    assert user.pinata.state(user.name).mints == 1
+    assert 1 == user.pinata.state(user.name).mints
     assert user.http.get("/v0/llm/status").json()["enabled"]
 
 
@@ -101,8 +101,8 @@ def test_latency_delays_and_then_lets_the_next_fault_decide(user: User) -> None:
     started = time.monotonic()
     limited = user.http.get("/v0/llm/status")
     assert time.monotonic() - started >= 0.045
-    assert (limited.status_code, limited.headers["retry-after"]) == (429, "2")
-    assert user.http.get("/v0/llm/status").status_code == 200
+    assert (429, "2") == (limited.status_code, limited.headers["retry-after"])
+    assert 200 == user.http.get("/v0/llm/status").status_code
 
 
 def test_a_client_may_give_up_while_the_effect_goes_on(
@@ -120,7 +120,7 @@ def test_a_status_fault_answers_in_the_accounts_error_shape(user: User, status: 
     user.pinata.add_fault(FaultKind.STATUS, account=user.name, status=status)
     reply = user.http.post("/v0/llm/enable")
     assert (status, status) == (reply.status_code, reply.json()["error"]["code"])
-    assert user.pinata.state(user.name).mints == 0
+    assert 0 == user.pinata.state(user.name).mints
 
 
 @pytest.mark.parametrize("status", [502, 200])
@@ -136,21 +136,21 @@ def test_a_fault_hits_as_often_as_told_and_only_its_own(user: User) -> None:
     user.pinata.add_fault("status", method="GET", path="/v0/llm/status", account=user.name, times=2)
     user.enable()
     statuses = [user.http.get("/v0/llm/status").status_code for _ in range(3)]
-    assert statuses == [503, 503, 200]
+    assert [503, 503, 200] == statuses
 
 
 def test_faults_without_an_end_last_until_they_are_cleared(user: User) -> None:
     user.pinata.add_fault("status", account=user.name, times=None)
     assert [user.http.get("/v0/llm/status").status_code for _ in range(3)] == [503] * 3
     user.pinata.clear_faults()
-    assert user.http.get("/v0/llm/status").status_code == 200
+    assert 200 == user.http.get("/v0/llm/status").status_code
 
 
 def test_the_inference_key_counts_as_its_account(user: User) -> None:
     key = user.enable()
     user.pinata.add_fault("status", path="/v0/llm/chat/*", account=user.name, status=429)
     reply = user.chat(key, {})
-    assert (reply.status_code, reply.json()) == (429, {"error": {"message": "Sandbox fault: 429"}})
+    assert (429, {"error": {"message": "Sandbox fault: 429"}}) == (reply.status_code, reply.json())
 
 
 def hits(seed: int) -> list[bool]:

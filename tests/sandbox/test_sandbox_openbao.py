@@ -74,7 +74,7 @@ def narrowed(text: str) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("mount", KV2_MOUNTS)
 def test_the_provider_policy_is_enough(bao: OpenBao, logins: Provisioned, mount: str) -> None:
-    assert forbidden(bao, app_role_login(bao, logins.provider), mount) == []
+    assert [] == forbidden(bao, app_role_login(bao, logins.provider), mount)
 
 
 def test_the_provider_policy_has_nothing_to_spare(bao: OpenBao, logins: Provisioned) -> None:
@@ -86,7 +86,7 @@ def test_the_provider_policy_has_nothing_to_spare(bao: OpenBao, logins: Provisio
             bao.api.call("PUT", "sys/policies/acl/narrowed", {"policy": text})
             if not forbidden(bao, bao.api.with_token(bao.make_token(["narrowed"])), mount):
                 idle.append(capability)
-    assert idle == []
+    assert [] == idle
 
 
 @pytest.mark.parametrize(
@@ -103,18 +103,18 @@ def test_the_provider_policy_has_nothing_to_spare(bao: OpenBao, logins: Provisio
 def test_the_provider_can_do_nothing_else(bao: OpenBao, logins: Provisioned, method: str, path: str) -> None:
     with pytest.raises(BaoError) as caught:
         app_role_login(bao, logins.provider).call(method, path, {} if method == "POST" else None)
-    assert caught.value.status == 403
+    assert 403 == caught.value.status
 
 
 def test_the_reader_reads_keys_and_nothing_beside_them(bao: OpenBao, logins: Provisioned) -> None:
     reader = app_role_login(bao, logins.reader)
     for path in ("pinata/prod", "pinata-inference/intents/abc", "other/thing"):
         bao.api.call("POST", f"secret/data/{path}", {"data": {"a": "1"}})
-    assert reader.data("GET", "secret/data/pinata/prod")["data"] == {"a": "1"}
+    assert {"a": "1"} == reader.data("GET", "secret/data/pinata/prod")["data"]
     for path in ("data/pinata-inference/intents/abc", "data/other/thing", "metadata/pinata/prod"):
         with pytest.raises(BaoError) as caught:
             reader.call("GET", f"secret/{path}")
-        assert caught.value.status == 403
+        assert 403 == caught.value.status
     allowed = {"read", "mount version"}
     assert allowed == {name for name, _ in operations(bao.api, "secret")} - set(forbidden(bao, reader, "secret"))
 
@@ -138,22 +138,22 @@ def test_an_expired_or_foreign_jwt_does_not_log_in(bao: OpenBao, logins: Provisi
 def test_a_token_lives_as_long_as_told_and_dies_when_revoked(bao: OpenBao, logins: Provisioned) -> None:
     token = bao.make_token([PROVIDER_POLICY], ttl=90, renewable=False)
     found = bao.api.with_token(token).data("GET", "auth/token/lookup-self")
-    assert (found["creation_ttl"], found["renewable"]) == (90, False)
+    assert (90, False) == (found["creation_ttl"], found["renewable"])
     bao.revoke(token)
     with pytest.raises(BaoError) as caught:
         bao.api.with_token(token).call("GET", "auth/token/lookup-self")
-    assert caught.value.status == 403
+    assert 403 == caught.value.status
 
 
 def test_the_mounts_have_the_versions_that_their_names_promise(bao: OpenBao, logins: Provisioned) -> None:
     mounts = bao.api.data("GET", "sys/mounts")
     versions = {name: cast("Any", mounts[f"{name}/"])["options"]["version"] for name in ("secret", "kv", "legacy")}
-    assert versions == {"secret": "2", "kv": "2", "legacy": "1"}
+    assert {"secret": "2", "kv": "2", "legacy": "1"} == versions
 
 
 def test_setting_up_again_is_harmless(bao: OpenBao, logins: Provisioned) -> None:
     again = bao.provision()
-    assert forbidden(bao, app_role_login(bao, again.provider), "secret") == []
+    assert [] == forbidden(bao, app_role_login(bao, again.provider), "secret")
     assert logins.provider.role_id == again.provider.role_id
 
 
@@ -175,7 +175,7 @@ def test_a_store_survives_seal_pause_stop_and_kill(tmp_path: Path) -> None:
         bao.seal()
         with pytest.raises(BaoError) as caught:
             bao.api.call("GET", "secret/data/x")
-        assert caught.value.status == 503
+        assert 503 == caught.value.status
         bao.unseal()
         bao.pause()
         with pytest.raises(TimeoutError):
@@ -191,7 +191,7 @@ def test_a_store_survives_seal_pause_stop_and_kill(tmp_path: Path) -> None:
         assert secret == bao.api.with_token(token).data("GET", "secret/data/x")["data"]
     with OpenBao(storage=tmp_path / "store") as another:
         assert secret == another.api.with_token(token).data("GET", "secret/data/x")["data"]
-    assert (tmp_path / "store" / "init.json").stat().st_mode & 0o777 == 0o600
+    assert 0o600 == (tmp_path / "store" / "init.json").stat().st_mode & 0o777
 
 
 def test_a_taken_port_is_told_plainly_before_anything_is_started() -> None:
@@ -200,4 +200,4 @@ def test_a_taken_port_is_told_plainly_before_anything_is_started() -> None:
 
 
 def test_the_reader_policy_has_one_line() -> None:
-    assert re.findall(r'path "([^"]+)"', TEXTS[READER_POLICY]) == ["secret/data/pinata/*"]
+    assert ["secret/data/pinata/*"] == re.findall(r'path "([^"]+)"', TEXTS[READER_POLICY])

@@ -20,12 +20,12 @@ def claims_of(jwt: str) -> dict[str, object]:
 
 def test_the_documented_shapes(user: User) -> None:
     enabled = user.http.post("/v0/llm/enable")
-    assert enabled.status_code == 200
+    assert 200 == enabled.status_code
     assert {"success", "privateKey"} == set(enabled.json())
     assert {"enabled": True, "createdAt": user.pinata.state(user.name).created_at} == (
         user.http.get("/v0/llm/status").json()
     )
-    assert user.http.delete("/v0/llm/disable").json() == {"success": True}
+    assert {"success": True} == user.http.delete("/v0/llm/disable").json()
     assert not user.pinata.state(user.name).enabled
 
 
@@ -38,13 +38,13 @@ def test_created_at_is_iso_8601_in_utc_with_milliseconds(user: User) -> None:
 
 def test_enable_may_answer_201(user: User) -> None:
     user.pinata.set_variants(user.name, enable_status=201)
-    assert user.http.post("/v0/llm/enable").status_code == 201
+    assert 201 == user.http.post("/v0/llm/enable").status_code
 
 
 def test_a_second_enable_may_succeed_without_a_key(user: User) -> None:
     user.pinata.set_variants(user.name, reenable="no_key")
     user.enable()
-    assert user.http.post("/v0/llm/enable").json() == {"success": True}
+    assert {"success": True} == user.http.post("/v0/llm/enable").json()
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,14 @@ def test_every_error_shape(user: User, shape: str, error: object) -> None:
 def test_a_stranger_gets_401_in_the_string_shape(user: User, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
     reply = httpx.get(f"{user.pinata.url}/v0/llm/status", headers=headers)
-    assert reply.status_code == 401
+    assert 401 == reply.status_code
     assert isinstance(reply.json()["error"], str)
 
 
 def test_an_inference_key_is_no_management_credential(user: User) -> None:
     key = user.enable()
     reply = user.http.delete("/v0/llm/disable", headers={"Authorization": f"Bearer {key}"})
-    assert reply.status_code == 401
+    assert 401 == reply.status_code
     assert user.pinata.is_live(user.name, key)
 
 
@@ -111,7 +111,7 @@ def test_a_jwt_carries_the_claims_of_a_real_one(user: User) -> None:
     assert isinstance(information, dict)
     assert user.account.id == information["id"]
     assert f"{user.name}@sandbox.example" == information["email"]
-    assert claims["authenticationType"] == "scopedKey"
+    assert "scopedKey" == claims["authenticationType"]
     assert {"scopedKeyKey", "scopedKeySecret", "iat"} <= set(claims)
     assert "exp" not in claims
 
@@ -131,7 +131,7 @@ def test_a_jwt_ends_at_its_exp_and_status_lags_on_the_servers_clock(clock: Clock
             assert client.get("/v0/llm/status").json()["enabled"]
             clock.now += 55
             late = client.get("/v0/llm/status")
-        assert (late.status_code, late.json()) == (401, {"error": "Token expired"})
+        assert (401, {"error": "Token expired"}) == (late.status_code, late.json())
 
 
 def test_secrets_show_the_llm_key_without_a_value_and_change_with_each_mint(user: User) -> None:
@@ -150,20 +150,20 @@ def test_secrets_show_the_llm_key_without_a_value_and_change_with_each_mint(user
 def test_secrets_may_hide_the_llm_key_or_be_refused(user: User) -> None:
     user.enable()
     user.pinata.set_variants(user.name, secrets_listing="hides_llm_key")
-    assert user.http.get("/v0/secrets").json()["secrets"] == []
+    assert [] == user.http.get("/v0/secrets").json()["secrets"]
     user.pinata.set_variants(user.name, secrets_listing="off")
-    assert user.http.get("/v0/secrets").status_code == 403
+    assert 403 == user.http.get("/v0/secrets").status_code
 
 
 def test_balance_and_top_up_have_the_documented_shapes(user: User) -> None:
     user.pinata.set_credits(user.name, 99.5)
-    assert user.http.get("/v0/credits/balance").json() == {"total": 99.5, "loaned": 0.0, "available": 99.5}
-    assert user.http.get("/v0/credits/topup/config").json() == {"threshold": None, "amount": None}
+    assert {"total": 99.5, "loaned": 0.0, "available": 99.5} == user.http.get("/v0/credits/balance").json()
+    assert {"threshold": None, "amount": None} == user.http.get("/v0/credits/topup/config").json()
     reply = user.http.put("/v0/credits/topup/config", json={"threshold": 10, "amount": 50})
-    assert reply.json() == {"ok": True}
-    assert user.http.get("/v0/credits/topup/config").json() == {"threshold": 10, "amount": 50}
+    assert {"ok": True} == reply.json()
+    assert {"threshold": 10, "amount": 50} == user.http.get("/v0/credits/topup/config").json()
     user.http.put("/v0/credits/topup/config", json={"threshold": None, "amount": None}).raise_for_status()
-    assert user.http.get("/v0/credits/topup/config").json() == {"threshold": None, "amount": None}
+    assert {"threshold": None, "amount": None} == user.http.get("/v0/credits/topup/config").json()
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_balance_and_top_up_have_the_documented_shapes(user: User) -> None:
     ],
 )
 def test_a_bad_top_up_is_400(user: User, body: object) -> None:
-    assert user.http.put("/v0/credits/topup/config", json=body).status_code == 400
+    assert 400 == user.http.put("/v0/credits/topup/config", json=body).status_code
 
 
 def test_models_is_a_public_bare_array(pinata: PinataServer) -> None:
@@ -195,7 +195,7 @@ def test_models_is_a_public_bare_array(pinata: PinataServer) -> None:
 
 
 def test_another_host_name_is_refused(pinata: PinataServer) -> None:
-    assert httpx.get(f"{pinata.url}/v0/llm/models", headers={"Host": "evil.example"}).status_code == 400
+    assert 400 == httpx.get(f"{pinata.url}/v0/llm/models", headers={"Host": "evil.example"}).status_code
 
 
 def test_another_address_is_refused() -> None:
@@ -208,6 +208,6 @@ def test_a_server_starts_and_stops_at_once_and_its_port_is_closed(
 ) -> None:
     server = PinataServer()
     with server:
-        assert httpx.get(f"{server.url}/v0/llm/models").status_code == 200
+        assert 200 == httpx.get(f"{server.url}/v0/llm/models").status_code
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{server.url}/v0/llm/models")

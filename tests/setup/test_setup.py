@@ -142,7 +142,7 @@ def test_two_runs_at_once_end_with_one_whole_engine_fetched_once(
         both = [pool.submit(ensure, engine, ways), pool.submit(second)]
         folders = {run.result() for run in both}
 
-    assert len(fetched) == 1
+    assert 1 == len(fetched)
     (folder,) = folders
     assert engine.complete(folder)
     assert "another run that brings the Pulumi engine is at work" in capsys.readouterr().err
@@ -168,7 +168,7 @@ def test_a_fetch_that_fails_half_way_leaves_nothing_behind(engine: ModuleType) -
     with pytest.raises(engine.NoEngine, match="what came is not whole: pulumi-language-python"):
         ensure(engine, (engine.Way(half, "advice"),))
 
-    assert [file.suffix for file in (engine.cache_folder() / "engine").iterdir()] == [".lock"]
+    assert [".lock"] == [file.suffix for file in (engine.cache_folder() / "engine").iterdir()]
 
 
 def test_a_broken_engine_in_the_cache_is_replaced(engine: ModuleType) -> None:
@@ -202,21 +202,21 @@ def run_script(tmp_path: Path) -> Script:
 def test_script_run_without_a_command_prints_its_usage_and_exits_2(run_script: Script) -> None:
     done = run_script()
 
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (2, "") == (done.returncode, done.stdout)
     assert done.stderr.startswith("usage: script/run COMMAND")
 
 
 def test_script_run_keeps_the_folder_the_arguments_and_the_exit_code(run_script: Script, tmp_path: Path) -> None:
     done = run_script("sh", "-c", 'pwd -P; echo "$1"; exit 7', "sh", "two  words")
 
-    assert (done.returncode, done.stderr) == (7, "")
+    assert (7, "") == (done.returncode, done.stderr)
     assert done.stdout.splitlines() == [str(tmp_path.resolve()), "two  words"]
 
 
 def test_script_run_names_a_command_that_is_not_there(run_script: Script) -> None:
     done = run_script("no-such-command")
 
-    assert done.returncode == 127
+    assert 127 == done.returncode
     assert "there is no command no-such-command" in done.stderr
 
 
@@ -240,5 +240,5 @@ def test_without_a_python_the_message_says_what_to_install(tmp_path: Path) -> No
         check=False,
     )
 
-    assert done.returncode == 1
+    assert 1 == done.returncode
     assert "install Python 3.10 or newer" in done.stderr

@@ -1,0 +1,26 @@
+"""The real servers that tests/contracts and tests/adapters share, and the folder of the doubles on the path."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from pulumi_pinata.sandbox.openbao import OpenBao
+from pulumi_pinata.sandbox.openbao_setup import Provisioned
+from pulumi_pinata.sandbox.pinata_server import PinataServer
+
+
+@pytest.fixture(scope="session")
+def bao() -> Iterator[OpenBao]:
+    with OpenBao() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def logins(bao: OpenBao) -> Provisioned:
+    return bao.provision()
+
+
+@pytest.fixture(scope="session")
+def pinata() -> Iterator[PinataServer]:
+    with PinataServer() as server:
+        yield server
