@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from counting_proxy import CountingProxy
+from engine import Engine
 from provider_process import ProviderProcess
 from world import World
 
@@ -39,3 +40,10 @@ def provider(pulumi_vault: OpenBao, pulumi_logins: Provisioned) -> Iterator[Prov
         yield process
     for secret in (token, "pnk_", "eyJ"):
         assert secret not in process.printed
+
+
+@pytest.fixture
+def engine(world: World) -> Iterator[Engine]:
+    engine = Engine(world.folder / "engine", {**world.env, "PINATA_JWT": world.account.jwt})
+    yield engine
+    assert [] == engine.leaks(world.secrets())
