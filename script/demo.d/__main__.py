@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -15,7 +16,7 @@ ABOUT = "about a minute"
 
 
 def main() -> int:
-    """Returns 0 when every step held, 1 when one did not, 130 after Ctrl-C."""
+    """Returns 0 when every step held, 1 when one did not, 130 after Ctrl-C, 141 when nobody reads on."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is ended and tidied up
     screen = Screen()
     screen.heading("pulumi-pinata: Pinata Inference as declared state, its keys in Vault")
@@ -27,6 +28,9 @@ def main() -> int:
     except KeyboardInterrupt:
         screen.failed("stopped; everything that was started is ended")
         return 130
+    except BrokenPipeError:  # script/demo | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its end
+        return 141
 
 
 def play(stage: Stage) -> int:
