@@ -2,6 +2,7 @@
 `plan.decide` knows how to go on from.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NoReturn
 
@@ -38,7 +39,8 @@ from pulumi_pinata.core.model import (
 )
 from pulumi_pinata.core.ports import Ports
 
-_PAUSES = (0.1, 0.25, 0.5, 1.0, 2.0)
+# In parts of the timeout: together about one of it, and the first ones short.
+_PAUSES = (0.005, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.3)
 
 
 def carry_out(  # noqa: C901 - one case an action
@@ -91,7 +93,7 @@ def _mint(action: Mint, desired: Desired, actual: Actual, ports: Ports) -> Outco
     except (Transient, Refused):
         # Proven to have minted nothing; but an earlier run's loose end stays open until it is repaired.
         if settled:
-            _close_if_possible(hold, live)
+            close_if_possible(hold, live)
         raise
     if key is None:
         raise Ambiguous(
@@ -127,15 +129,20 @@ def store_key(hold: Hold, content: Content, cas: int) -> int:
     Raises Conflict when the intent was lost (the key is then dead and must not be written), else the store's error.
     """
     error: PinataError = Transient("Vault did not confirm the key.")
-    for pause in (0.0, *_PAUSES):
-        if pause:
-            hold.ports.clock.sleep(pause)
+    for _ in _tries(hold.ports):
         try:
             hold.keep()
             return _store_once(hold, content, cas)
         except (Transient, Ambiguous) as failure:
             error = failure
     raise error
+
+
+def _tries(ports: Ports) -> Iterator[None]:
+    yield
+    for part in _PAUSES:
+        ports.clock.sleep(part * ports.timeout)
+        yield
 
 
 def _store_once(hold: Hold, content: Content, cas: int) -> int:
@@ -179,7 +186,7 @@ def _give_up(error: PinataError, hold: Hold, ports: Ports) -> NoReturn:
             f"the new key could not be stored ({error.message}) and could not be revoked either.",
             hint="Its intent stays open in Vault: run again, and it is revoked and minted anew.",
         ) from None
-    _close_if_possible(hold, None)
+    close_if_possible(hold, None)
     raise Refused(
         f"the new key could not be stored ({error.message}), so inference was switched off again.",
         about=error.about,
@@ -187,7 +194,8 @@ def _give_up(error: PinataError, hold: Hold, ports: Ports) -> NoReturn:
     ) from None
 
 
-def _close_if_possible(hold: Hold, minted: Minted | None) -> None:
+def close_if_possible(hold: Hold, minted: Minted | None) -> None:
+    """Close on the way out of a failure, which is the error that matters."""
     try:
         hold.close(minted)
     except PinataError:
@@ -197,21 +205,22 @@ def _close_if_possible(hold: Hold, minted: Minted | None) -> None:
 def switch_off(ports: Ports) -> None:
     """Revoke the key and see it confirmed.
 
-    Raises Ambiguous when the status still says on after the last look.
+    Raises like `PinataApi.disable`, and Ambiguous when that went through but cannot be seen.
     """
     ports.pinata.disable()
-    for pause in (0.0, *_PAUSES, 4.0):
-        ports.clock.sleep(pause)
-        if not ports.pinata.status().enabled:
-            return
+    try:
+        for _ in _tries(ports):
+            if not ports.pinata.status().enabled:
+                return
+    except PinataError:
+        raise Ambiguous("inference was switched off, but its status cannot be read.", hint="Run again.") from None
     raise Ambiguous("inference still shows as on after it was switched off.", hint="Run again.")
 
 
 def _generation(before: Status, ports: Ports) -> tuple[Status, str | None]:
     """The generation markers of the key just stored; where they can't be had now, a later run learns them."""
     try:
-        for pause in (0.0, *_PAUSES):
-            ports.clock.sleep(pause)
+        for _ in _tries(ports):
             status = ports.pinata.status()
             if status.enabled and (not before.enabled or status != before):
                 return status, ports.pinata.marker()
@@ -287,6 +296,7 @@ def _move(source: Location, desired: Desired, actual: Actual, ports: Ports) -> O
     copy = Content(content.key, hold.attempt, desired.field)
     version = store_key(hold, copy, actual.stored.version)
     # Only now is the live key safe without its old copy.
+    hold.keep()
     retire(source, ports.store.stat(source), desired, ports)
     moved = replace(minted, location=desired.location, version=version, attempt=hold.attempt, field=desired.field)
     return conclude(hold, moved, actual.status)
@@ -304,6 +314,7 @@ def _disable(action: Disable, desired: Desired, actual: Actual, ports: Ports) ->
     if not action.already_off:
         switch_off(ports)
     # Confirmed off: whatever is left in Vault is a dead key, and an interruption here only leaves tidying to do.
+    hold.keep()  # whoever took over may have stored a new key there
     if action.ours:
         retire(desired.location, actual.stored, desired, ports)
     minted = hold.record.minted

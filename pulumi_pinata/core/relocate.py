@@ -8,6 +8,7 @@ from dataclasses import replace
 from pulumi_pinata.core import execute, observe, plan
 from pulumi_pinata.core.converge import is_abandoned
 from pulumi_pinata.core.errors import Conflict, Refused
+from pulumi_pinata.core.execute import close_if_possible
 from pulumi_pinata.core.intent import Hold
 from pulumi_pinata.core.model import Actual, Content, Desired, Minted, Purpose
 from pulumi_pinata.core.ports import Ports
@@ -24,27 +25,37 @@ def relocate(old: Desired, old_ports: Ports, new: Desired, new_ports: Ports) -> 
     minted = plan.known(old, source)
     if minted is None:
         return
+    # What the caller's state remembers is the old place; at the new one only Vault itself is a witness.
+    new = replace(new, held=None)
     target = _observe(new, new_ports)
     if source.record and target.record == source.record:
         return  # one Vault under two names: the paths may differ, and that is an ordinary move
-    hold = Hold.take(old, source, old_ports, Purpose.DISABLE)
-    if new_ports.store.record(new.account) == hold.record:
-        hold.close(minted)  # one Vault after all, seen while another run changed it
-        return
-    arrived = plan.known(new, target) if target.record else None
-    if arrived is None or arrived.fingerprint != minted.fingerprint:
-        content = old_ports.store.read(minted.location, minted.version)
-        if content is None or content.key.fingerprint != minted.fingerprint:
-            hold.close(minted)
+    hold = Hold.take(old, source, old_ports, Purpose.MOVE)
+    try:
+        if new_ports.store.record(new.account) == hold.record:
+            hold.close(minted)  # one Vault after all, which the first intent of all has just shown
             return
-        try:
+        if not _holds(minted, new_ports.store.read(new.location)) or _unfinished(target):
+            content = old_ports.store.read(minted.location, minted.version)
+            if content is None or not _holds(minted, content):
+                hold.close(minted)
+                return
             _arrive(content, minted, new, target, new_ports)
-        except Exception:
-            hold.close(minted)
-            raise
+    except Refused:
+        close_if_possible(hold, minted)
+        raise
     # The key is durable in its new home, recorded and labelled there; only now may the old one go.
+    hold.keep()
     execute.retire(minted.location, old_ports.store.stat(minted.location), old, old_ports)
     hold.close(None)
+
+
+def _holds(minted: Minted, content: Content | None) -> bool:
+    return content is not None and content.key.fingerprint == minted.fingerprint
+
+
+def _unfinished(target: Actual) -> bool:
+    return target.record is None or target.record.open or target.record.minted is None
 
 
 def _observe(desired: Desired, ports: Ports) -> Actual:
@@ -58,14 +69,14 @@ def _observe(desired: Desired, ports: Ports) -> Actual:
 
 
 def _arrive(content: Content, minted: Minted, new: Desired, target: Actual, ports: Ports) -> None:
-    if plan.foreign_path(replace(new, held=None), target):
+    if plan.foreign_path(new, target):
         raise Refused(
             f"{new.location} is taken by somebody else.",
             about="vault.path",
             hint="Choose another `vault.path`; the key stays where it was.",
         )
     ports.store.preflight(new.location, new.account, seconds=2 * ports.lease)
-    hold = Hold.take(new, target, ports, Purpose.DISABLE)
+    hold = Hold.take(new, target, ports, Purpose.MOVE)
     copy = Content(content.key, hold.attempt, new.field)
     version = execute.store_key(hold, copy, target.stored.version)
     execute.conclude(
