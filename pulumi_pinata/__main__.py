@@ -1,4 +1,4 @@
-"""`pulumi-pinata`: the one thing that a Pulumi program cannot do for itself, adopting what is there."""
+"""`pulumi-pinata`: what a Pulumi program cannot do for itself: adopt what is there, import a key from escrow."""
 
 import argparse
 import json
@@ -42,21 +42,41 @@ def main(argv: list[str] | None = None) -> int:
     importer.add_argument(
         "--adopt-key", action="store_true", help="mark a live key that a person stored at the path as ours, first"
     )
+    escrow = commands.add_parser("escrow", help="keys that Vault would not take").add_subparsers(
+        dest="verb", required=True
+    )
+    restorer = escrow.add_parser(
+        "import",
+        help="put a sealed key into Vault",
+        description="Put a key from escrow into Vault and close its intent.",
+    )
+    restorer.add_argument("file", help="the sealed file that the failed run named")
+    restorer.add_argument("--identity", required=True, metavar="FILE", help="file with the age identity that opens it")
+    restorer.add_argument("--owner", required=True, help="the resource: pulumi:ORGANIZATION/PROJECT/STACK/NAME")
+    restorer.add_argument("--input", action="append", default=[], metavar="NAME=VALUE", help="as for import-file")
     options = parser.parse_args(argv)
+    run = _import_file if options.command == "import-file" else _escrow_import
     try:
-        print(json.dumps(_import_file(options), indent=2))  # noqa: T201 - the product
+        print(run(options))  # noqa: T201 - the product
     except PinataError as error:
         print(f"pulumi-pinata: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 
 
-def _import_file(options: argparse.Namespace) -> dict[str, Any]:
+def _escrow_import(options: argparse.Namespace) -> str:
+    from pulumi_pinata import escrow_import
+
+    return escrow_import.run(options.file, options.identity, options.owner, _inputs(options.input))
+
+
+def _import_file(options: argparse.Namespace) -> str:
     from pulumi_pinata import import_file
 
     owner = f"pulumi:{options.organization}/{options.project}/{options.stack}/{options.name}"
     inputs = _inputs(options.input)
-    return import_file.build(options.name, owner, inputs, take_over=options.take_over, adopt=options.adopt_key)
+    built = import_file.build(options.name, owner, inputs, take_over=options.take_over, adopt=options.adopt_key)
+    return json.dumps(built, indent=2)
 
 
 def _inputs(pairs: list[str]) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pulumi_pinata.adapters.clock import SystemClock
+from pulumi_pinata.adapters.escrow_age import AgeEscrow
 from pulumi_pinata.adapters.pinata_http import CreditsClient, PinataClient
 from pulumi_pinata.adapters.vault_kv import VaultStore
 from pulumi_pinata.adapters.vault_login import Credentials
 from pulumi_pinata.core.account import Account, identify
 from pulumi_pinata.core.errors import PinataError, Refused
 from pulumi_pinata.core.model import Desired, Location, Minted, Mode
-from pulumi_pinata.core.ports import Attempts, Ports
+from pulumi_pinata.core.ports import Attempts, Escrow, Ports
 from pulumi_pinata.core.reference import EnvReference, FileReference, Reference, VaultReference
 from pulumi_pinata.core.secret import Secret
 from pulumi_pinata.core.settings import AuthSettings, Settings, VaultSettings
@@ -47,7 +48,7 @@ def session(
         account = identify(jwt, settings.account, now=time.time())
         pinata = stack.enter_context(closing(PinataClient(settings.api_url, jwt, settings.timeout)))
         attempts = Attempts(secrets.token_hex(8))
-        ports = Ports(pinata, store, SystemClock(), attempts, settings.timeout, notice)
+        ports = Ports(pinata, store, SystemClock(), attempts, settings.timeout, notice, _escrow(env))
         yield Session(account, ports, store.field)
 
 
@@ -119,6 +120,7 @@ def local_problems(settings: Settings, environ: Mapping[str, str] | None = None)
         note(lambda: identify(_read(settings.credentials, "credentials", env), settings.account, now=time.time()), "")
     note(lambda: _credentials(settings.vault.auth, env), "vault.auth")
     note(lambda: _ca_cert(settings.vault, env), "vault.ca_cert")
+    note(lambda: _escrow(env), "")
     return problems
 
 
@@ -132,6 +134,16 @@ def _store(settings: Settings, env: Mapping[str, str]) -> VaultStore:
         namespace=vault.namespace,
         ca_cert=_ca_cert(vault, env),
     )
+
+
+def _escrow(env: Mapping[str, str]) -> Escrow | None:
+    """A property of the machine that runs, not of what is declared: so from the environment alone."""
+    recipient = env.get("PINATA_ESCROW_RECIPIENT")
+    if not recipient:
+        return None
+    state = env.get("XDG_STATE_HOME") or "~/.local/state"
+    folder = env.get("PINATA_ESCROW_DIRECTORY") or f"{state}/pulumi-pinata/escrow"
+    return AgeEscrow(recipient, Path(folder).expanduser())
 
 
 def _ca_cert(vault: VaultSettings, env: Mapping[str, str]) -> str | None:

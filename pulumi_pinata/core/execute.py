@@ -32,12 +32,14 @@ from pulumi_pinata.core.model import (
     Refuse,
     Relabel,
     Rewrite,
+    Sealed,
     State,
     Status,
     Stored,
     Undelete,
 )
 from pulumi_pinata.core.ports import Ports
+from pulumi_pinata.core.secret import PrivateKey
 
 # In parts of the timeout: together about one of it, and the first ones short.
 _PAUSES = (0.005, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.3)
@@ -103,7 +105,7 @@ def _mint(action: Mint, desired: Desired, actual: Actual, ports: Ports) -> Outco
         # P3 and P4: nothing may come between the reply and the store.
         version = store_key(hold, Content(key, hold.attempt, desired.field), actual.stored.version)
     except PinataError as error:
-        _give_up(error, hold, ports)
+        _give_up(error, key, hold)
     status, marker = _generation(actual.status, ports)
     minted = Minted(
         location=desired.location,
@@ -174,11 +176,17 @@ def _same(found: Content | None, content: Content) -> bool:
     return found is not None and found.attempt == content.attempt and found.key.fingerprint == content.key.fingerprint
 
 
-def _give_up(error: PinataError, hold: Hold, ports: Ports) -> NoReturn:
+def _give_up(error: PinataError, key: PrivateKey, hold: Hold) -> NoReturn:
     """Vault will not take the key: no key may be live that is nowhere."""
+    ports = hold.ports
     if isinstance(error, Conflict):
         # The intent went to another run, which has revoked this key or will; it is not ours to touch.
         raise error
+    if place := _escrowed(key, hold):
+        raise Refused(
+            f"Vault did not take the new key ({error.message}); it is sealed in {place}.",
+            hint="Run `pulumi-pinata escrow import` once Vault is back. (Another run instead mints anew.)",
+        ) from None
     try:
         switch_off(ports)
     except PinataError:
@@ -192,6 +200,17 @@ def _give_up(error: PinataError, hold: Hold, ports: Ports) -> NoReturn:
         about=error.about,
         hint=error.hint or "Mend Vault, then run again.",
     ) from None
+
+
+def _escrowed(key: PrivateKey, hold: Hold) -> str | None:
+    desired, escrow = hold.desired, hold.ports.escrow
+    if escrow is None:
+        return None
+    try:
+        return escrow.seal(Sealed(key, desired.account, hold.attempt, desired.location, desired.field))
+    except PinataError as failure:
+        hold.ports.notice(f"the key could not be sealed into escrow: {failure}")
+        return None
 
 
 def close_if_possible(hold: Hold, minted: Minted | None) -> None:

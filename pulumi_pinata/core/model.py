@@ -135,6 +135,17 @@ class Content:
 
 
 @dataclass(frozen=True)
+class Sealed:
+    """What has to be known of a key that Vault would not take, to put it there later."""
+
+    key: PrivateKey
+    account: str
+    attempt: str
+    location: Location
+    field: str
+
+
+@dataclass(frozen=True)
 class Stored:
     """A secret in Vault. `version` is its current version (0: none) and so the check-and-set base.
 

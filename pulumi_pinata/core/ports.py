@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
-from pulumi_pinata.core.model import Content, Liveness, Location, Record, Status, Stored
+from pulumi_pinata.core.model import Content, Liveness, Location, Record, Sealed, Status, Stored
 from pulumi_pinata.core.secret import PrivateKey
 
 
@@ -89,6 +89,14 @@ class KeyStore(Protocol):
         ...
 
 
+class Escrow(Protocol):
+    """A place for keys that Vault will not take, which only the holder of a private key can open."""
+
+    def seal(self, sealed: Sealed) -> str:
+        """Store durably; returns where, for a person to read. Raises Refused when it cannot."""
+        ...
+
+
 class Clock(Protocol):
     """Time that only moves forward; wall clocks decide nothing here."""
 
@@ -122,7 +130,7 @@ class Ports:
     """All that one account's convergence acts through.
 
     `timeout` bounds one call in seconds; `attempts` names the tries of this run; `notice` tells a person, in one
-    line, what they would otherwise wonder about.
+    line, what they would otherwise wonder about; `escrow` takes a key that Vault will not, where there is one.
     """
 
     pinata: PinataApi
@@ -131,6 +139,7 @@ class Ports:
     attempts: Attempts
     timeout: float
     notice: Callable[[str], None]
+    escrow: Escrow | None = None
 
     @property
     def lease(self) -> float:
