@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 PATIENCE = 60.0
 LIMIT = 120.0
@@ -39,12 +40,14 @@ def run(command: Sequence[str], env: Mapping[str, str], cwd: Path, on_line: Call
     return Ran(code, "".join(lines), time.monotonic() - began)
 
 
-def kill_when(command: Sequence[str], env: Mapping[str, str], cwd: Path, is_time: Callable[[], bool]) -> int:
+def kill_when(
+    command: Sequence[str], env: Mapping[str, str], cwd: Path, is_time: Callable[[], bool], output: Path
+) -> int:
     """Start, and SIGKILL it with all that it started as soon as `is_time`; returns how many processes that were.
 
-    TimeoutError if the time does not come, or the command ends before it.
+    What it prints goes to the file `output`. TimeoutError if the time does not come, or the command ends before it.
     """
-    with _started(command, env, cwd, subprocess.DEVNULL) as process:
+    with output.open("w") as file, _started(command, env, cwd, file) as process:
         wait_for(lambda: is_time() or process.poll() is not None)
         if process.poll() is not None:
             raise TimeoutError(f"{command[0]} ended before it could be killed")
@@ -61,7 +64,9 @@ def wait_for(condition: Callable[[], bool], within: float = PATIENCE) -> None:
 
 
 @contextmanager
-def _started(command: Sequence[str], env: Mapping[str, str], cwd: Path, stdout: int) -> Iterator[subprocess.Popen[str]]:
+def _started(
+    command: Sequence[str], env: Mapping[str, str], cwd: Path, stdout: int | IO[str]
+) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         command,
         env=dict(env),

@@ -81,7 +81,7 @@ class Stage:
         """Start the CLI and kill it, plugins and all, when it is time; returns the number of processes."""
         self.screen.command(f"pulumi {arguments[0]}")
         command = ["pulumi", *arguments, "--non-interactive", "--color=never"]
-        return kill_when(command, self.deployer, self.project, is_time)
+        return kill_when(command, self.deployer, self.project, is_time, self._page())
 
     def ask(self, name: str, question: str, *options: str) -> Ran:
         """Let the service ask for a chat completion, with the key that it finds in Vault."""
@@ -137,9 +137,12 @@ class Stage:
         return reply.status_code
 
     def _keep(self, ran: Ran) -> None:
+        self._page().write_text(ran.text)
+
+    def _page(self) -> Path:
+        """A new file for what a command printed."""
         self.runs += 1
-        (self.folder / "printed").mkdir(exist_ok=True)
-        (self.folder / "printed" / f"{self.runs:02}.txt").write_text(ran.text)
+        return self.folder / "printed" / f"{self.runs:02}.txt"
 
 
 @contextmanager
@@ -153,7 +156,7 @@ def opened(screen: Screen) -> Iterator[Stage]:
         bao = stack.enter_context(OpenBao())
         logins = bao.provision()
         shutil.copytree(EXAMPLE, folder / "project", ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("backend", "home", "tmp"):
+        for name in ("backend", "home", "printed", "tmp"):
             (folder / name).mkdir()
         outer = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
         given = {
