@@ -19,7 +19,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from pulumi_pinata import properties, wiring
+from pulumi_pinata import announcements, properties, wiring
 from pulumi_pinata._errors import clean
 from pulumi_pinata.core import observe, plan
 from pulumi_pinata.core.converge import converge
@@ -60,7 +60,8 @@ class InferenceProvider(ResourceProvider):
         drifted = olds.get("condition") not in (Condition.READY.value, Condition.OBSERVED.value)
         moved_on = olds.get(_PROVIDER) != news.get(_PROVIDER) or olds.get("schema_version") != properties.SCHEMA_VERSION
         if known:
-            _announce(olds, news, changed, replaces)
+            for line in announcements.of(olds, news, changed, replaces=bool(replaces)):
+                _say(str(news.get("owner")), line)
         return DiffResult(changes=bool(changed or drifted or moved_on), replaces=replaces, delete_before_replace=True)
 
     @clean
@@ -94,7 +95,10 @@ class InferenceProvider(ResourceProvider):
             wiring.same_account(account.fingerprint, props.get("account_fingerprint"))
             want = wiring.desired(settings, account, Mode.ENABLED, properties.held(props))
             outs = _observed(props, want, ports)
-        return ReadResult("", {}) if outs is None else ReadResult(id_, outs)
+        if outs is None:
+            _say(settings.owner, announcements.OFF)
+            return ReadResult("", {})
+        return ReadResult(id_, outs)
 
     def _get(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """`Inference.get`: there are no outputs yet, and the SDK would take an empty answer for a found resource."""
@@ -160,23 +164,6 @@ def _relocate(before: Settings, want: Desired, held: Minted, ports: Ports) -> No
 def _session(settings: Settings) -> Iterator[tuple[Any, Ports]]:
     with wiring.session(settings, notice=lambda line: _say(settings.owner, line)) as found:
         yield found.account, found.ports
-
-
-def _announce(olds: dict[str, Any], news: dict[str, Any], changed: list[str], replaces: list[str]) -> None:
-    """Say in the plan what Pulumi's own diff cannot: that consumers will be cut off, and where they read the key."""
-    path = f"{olds.get('vault_mount')}/{olds.get('vault_path')}"
-    reasons = {
-        "replacement": bool(replaces),
-        "rotation": "rotation_trigger" in changed and news.get("rotation_trigger") is not None,
-        "re-mint (on_lost_key: remint)": news.get("on_lost_key") == "remint"
-        and olds.get("condition") in (Condition.KEY_LOST.value, Condition.KEY_STALE.value),
-    }
-    for reason, applies in reasons.items():
-        if applies:
-            _say(
-                str(news.get("owner")),
-                f"{reason}: the present key dies, and whatever uses {path} fails until it reads the new one",
-            )
 
 
 def _say(owner: str, line: str) -> None:

@@ -68,7 +68,7 @@ class Account:
         self._key_prefix = key_prefix
         self._lock = threading.RLock()
         self._live: Mint | None = None
-        self._minted: set[bytes] = set()
+        self._minted: dict[bytes, str] = {}
         self._mints = 0
         self._disables = 0
         self._last_stamp = 0.0
@@ -135,6 +135,11 @@ class Account:
         """Whether this account ever handed out the key with this public half, live or revoked."""
         return public_key in self._minted
 
+    def minted_keys(self) -> tuple[str, ...]:
+        """Every private key so far, live or revoked, handed out or not: what a leak scan has to look for."""
+        with self._lock:
+            return tuple(self._minted.values())
+
     def snapshot(self) -> Snapshot:
         """Return the true state."""
         with self._lock:
@@ -158,7 +163,7 @@ class Account:
             secret_id=str(uuid.uuid4()),
             minted_at=self._stamp(),
         )
-        self._minted.add(self._live.public_key)
+        self._minted[self._live.public_key] = self._live.private_key
         self._mints += 1
         self._show(created_at)
         return self._live

@@ -120,6 +120,10 @@ class PinataServer:
         """Whether `key` is the account's live private key now."""
         return self._account(name).accepts(key)
 
+    def minted_keys(self, name: str) -> tuple[str, ...]:
+        """Every private key that the account ever had: what a leak scan has to look for."""
+        return self._account(name).minted_keys()
+
     def enable_out_of_band(self, name: str) -> None:
         """Switch on as a human at the dashboard does: nobody here gets the key. Rejected as `enable`."""
         self._account(name).enable()
