@@ -5,7 +5,7 @@ They keep the contracts of `core.ports`: tests/contracts runs the same suites on
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -21,6 +21,7 @@ from pulumi_pinata.core.model import (
     Mode,
     Outcome,
     Record,
+    Sealed,
     State,
     Status,
     Stored,
@@ -394,6 +395,17 @@ class FakeStore:
             raise Refused(f"this Vault login may not write {location}.", about="vault.auth")
 
 
+class FakeEscrow:
+    """`Escrow` that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.sealed: list[Sealed] = []
+
+    def seal(self, sealed: Sealed) -> str:
+        self.sealed.append(sealed)
+        return f"escrow {len(self.sealed)}"
+
+
 # --- faults ----------------------------------------------------------------------------------------
 
 
@@ -446,13 +458,10 @@ class Gate:
 
     def wrap(self, ports: Ports) -> Ports:
         """The same ports behind this gate."""
-        return Ports(
-            _Gated(ports.pinata, "pinata", self),  # type: ignore[arg-type]
-            _Gated(ports.store, "store", self),  # type: ignore[arg-type]
-            ports.clock,
-            ports.attempts,
-            ports.timeout,
-            ports.notice,
+        return replace(
+            ports,
+            pinata=_Gated(ports.pinata, "pinata", self),
+            store=_Gated(ports.store, "store", self),
         )
 
     def pass_through(self, name: str, call: Callable[[], Any]) -> Any:

@@ -5,10 +5,12 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from doubles import ACCOUNT, HERE, FakeStore, Gate, Killed, Reenable, Variant, World, wanted
+from doubles import ACCOUNT, HERE, FakeEscrow, FakeStore, Gate, Killed, Reenable, Variant, World, wanted
 
 from pulumi_pinata.core import observe, plan
+from pulumi_pinata.core.converge import converge
 from pulumi_pinata.core.errors import Ambiguous, Conflict, PinataError, Refused, Transient
+from pulumi_pinata.core.escrow import restore
 from pulumi_pinata.core.model import Adopt, Condition, Label, Location, Mode, OnDelete, OnLostKey, State, Stored
 from pulumi_pinata.core.secret import PrivateKey
 
@@ -296,6 +298,34 @@ def test_the_intent_stays_open_when_neither_vault_nor_pinata_answers_after_the_m
     assert_in_vault(world, mints=2)
 
 
+def test_a_key_that_vault_will_not_take_is_sealed_and_can_be_restored_without_a_mint(world: World) -> None:
+    escrow = FakeEscrow()
+    ports = replace(world.ports(), escrow=escrow)
+    with pytest.raises(Refused, match="sealed in"):
+        converge(ON, Gate().on("store.write", Refused("no")).wrap(ports))
+    assert world.record.open
+    assert "key-1" == world.pinata.live
+
+    restore(escrow.sealed[0], ON, world.ports())
+
+    assert_in_vault(world, mints=1)
+    with pytest.raises(Refused, match="repaired"):
+        restore(escrow.sealed[0], ON, world.ports())
+
+
+def test_a_sealed_key_is_minted_anew_by_another_run_and_then_no_more_of_use(world: World) -> None:
+    escrow = FakeEscrow()
+    with pytest.raises(Refused, match="sealed in"):
+        converge(ON, Gate().on("store.write", Refused("no")).wrap(replace(world.ports(), escrow=escrow)))
+
+    world.run(ON)
+
+    assert_in_vault(world, mints=2)
+    with pytest.raises(Refused, match="repaired"):
+        restore(escrow.sealed[0], ON, world.ports())
+    assert_in_vault(world, mints=2)
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["it did not land", "it landed"])
 def test_an_ambiguous_write_of_the_key_is_settled_by_reading_it_back(world: World, after: bool) -> None:
     world.run(ON, Gate().on("store.write", LOST, after=after))
@@ -498,6 +528,29 @@ def test_a_path_that_was_moved_away_from_can_be_moved_back_to(enabled: World) ->
     enabled.run(ON)
 
     assert_in_vault(enabled, mints=1)
+
+
+def test_moving_from_a_path_that_somebody_wrote_over_keeps_the_key(enabled: World) -> None:
+    enabled.vault.put(HERE, {"PINATA_LLM_KEY": "typo"})
+
+    enabled.run(replace(ON, location=OTHER))
+
+    assert_in_vault(enabled, mints=1, at=OTHER)
+
+
+def test_moving_from_a_path_that_was_soft_deleted_keeps_the_key(enabled: World) -> None:
+    enabled.vault.soft_delete(HERE)
+
+    enabled.run(replace(ON, location=OTHER))
+
+    assert_in_vault(enabled, mints=1, at=OTHER)
+
+
+def test_moving_leaves_no_older_version_with_the_live_key_behind(enabled: World) -> None:
+    enabled.run(replace(ON, field="OPENAI_API_KEY"))
+    enabled.run(replace(ON, field="OPENAI_API_KEY", location=OTHER))
+
+    assert () == FakeStore(enabled.vault).stat(HERE).readable
 
 
 def test_a_new_name_for_the_field_keeps_the_key(enabled: World) -> None:

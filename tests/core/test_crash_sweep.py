@@ -284,3 +284,42 @@ class _Told(Gate):
 
     def __str__(self) -> str:
         return self._story
+
+
+RIVALS: dict[str, Callable[[Desired], Desired]] = {
+    "the same": lambda want: want,
+    "rotating": lambda want: replace(want, mode=Mode.ENABLED, trigger="rival"),
+    "disabling": lambda want: replace(want, mode=Mode.DISABLED),
+}
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+@pytest.mark.parametrize("variant", [VARIANTS[0], VARIANTS[2], VARIANTS[5], VARIANTS[6]], ids=str)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_a_rival_that_takes_over_while_a_run_is_paused_at_any_call_leaves_one_live_key_and_it_is_in_vault(
+    scenario: Scenario, variant: Variant, rival: str
+) -> None:
+    problems = []
+    for n, name in enumerate(calls_of(scenario, variant), 1):
+        world = scenario.world(variant)
+        before = world.pinata.mints
+
+        def take_over(world: World = world) -> None:
+            with suppress(PinataError):
+                world.run(RIVALS[rival](scenario.want))
+
+        gate = Gate().pause(n, take_over)
+        try:
+            with suppress(PinataError):
+                world.run(scenario.want, gate)
+            if scenario.want.mode is Mode.ENABLED:
+                assert world.accounted_for(), "the live key is nowhere when both have ended"
+            world.run(scenario.want)
+            on = scenario.want.mode is Mode.ENABLED
+            assert (world.key_at(scenario.want.location) if on else None) == world.pinata.live
+            assert not any(record.open for record in world.vault.records(scenario.want.account))
+            assert world.pinata.mints <= before + scenario.mints + 4
+        except Exception as error:
+            problems.append(f"{n} {name} of {gate.calls}: {type(error).__name__} {error}")
+
+    assert not problems[:5]

@@ -187,6 +187,8 @@ def test_a_relocation_that_was_killed_and_is_called_off_keeps_the_key_at_the_old
         homes.world.run(OLD)
         with suppress(Killed):
             homes.update(Gate().crash(n, after=True))
+        if not homes.world.record.open and homes.world.record.minted is None:
+            continue  # it had ended
         try:
             homes.world.run(OLD)
             assert homes.world.pinata.live == homes.world.key_at()
