@@ -28,6 +28,7 @@ from pulumi_pinata.core.model import Condition, Desired, Minted, Mode
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.relocate import relocate
 from pulumi_pinata.core.settings import Settings
+from pulumi_pinata.property_reader import all_known
 
 _PROVIDER = "__provider"
 
@@ -37,10 +38,11 @@ class InferenceProvider(ResourceProvider):
 
     serialize_as_secret_always = False  # a class name: no secret, and diffs stay readable
 
+    @clean
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Defaults and validation; runs before anything is changed, in preview too."""
         inputs, failures = properties.check(news, os.environ)
-        if not failures and all(_known(value) for value in inputs.values()):
+        if not failures and all_known(inputs):
             failures = wiring.local_problems(properties.settings(inputs))
         return CheckResult(inputs, [CheckFailure(name, reason) for name, reason in failures])
 
@@ -49,7 +51,7 @@ class InferenceProvider(ResourceProvider):
         """Update in place, except when account or API are others."""
         changed = properties.changed(olds, news)
         replaces = ["api_url"] if "api_url" in changed else []
-        known = all(_known(value) for value in news.values())
+        known = all_known({k: v for k, v in news.items() if k != _PROVIDER})
         if (
             known
             and not replaces
@@ -141,7 +143,7 @@ def _converged(props: dict[str, Any], want: Desired, ports: Ports) -> dict[str, 
 
 
 def _observed(props: dict[str, Any], want: Desired, ports: Ports) -> dict[str, Any] | None:
-    actual = observe.account(want, ports)
+    actual = observe.account(want, ports, by_label=True)
     condition = plan.condition(want, actual)
     if condition is Condition.OFF:
         return None
@@ -168,10 +170,3 @@ def _session(settings: Settings) -> Iterator[tuple[Any, Ports]]:
 
 def _say(owner: str, line: str) -> None:
     print(f"pinata {owner.rpartition('/')[2]}: {line}", flush=True)  # noqa: T201 - the engine shows it
-
-
-def _known(value: object) -> bool:
-    """Whether a value holds no unknown of a preview."""
-    if isinstance(value, dict):
-        return all(_known(inner) for inner in value.values())
-    return value is None or isinstance(value, (str, int, float, bool, list))

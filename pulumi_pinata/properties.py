@@ -71,7 +71,7 @@ def check(news: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[str
         "account": top.text("account"),
         "api_url": top.text("api_url", environ.get("PINATA_API_URL") or DEFAULT_API_URL, checked_url),
         "timeout": top.number("timeout", DEFAULT_TIMEOUT, 1, 300),
-        "owner": top.text("owner", "", lambda text, about: text),
+        "owner": top.text("owner", "", _owner),
         "vault": _check_vault(top, environ),
     }
     return {name: value for name, value in inputs.items() if value is not None}, failures
@@ -230,6 +230,12 @@ def changed(olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[str]:
 def reference_text(text: str, about: str) -> str:
     """`text`, if it is a reference. Raises Refused like `reference.parse`."""
     reference.parse(text, about)
+    return text
+
+
+def _owner(text: str, about: str) -> str:
+    if len(text.encode()) > 512:
+        raise Refused("organization, project, stack and name together are longer than 512 bytes.", about=about)
     return text
 
 

@@ -18,6 +18,15 @@ def is_known(value: object) -> bool:
     return value is None or isinstance(value, (str, int, float, bool, Mapping, list))
 
 
+def all_known(value: object) -> bool:
+    """Whether `value` holds no unknown at any depth."""
+    if isinstance(value, Mapping):
+        return all(all_known(inner) for inner in value.values())
+    if isinstance(value, list):
+        return all(all_known(inner) for inner in value)
+    return is_known(value)
+
+
 class Reader:
     """Reads one level of inputs and notes every failure, each with its full property name."""
 

@@ -1,4 +1,4 @@
-"""Settings to ports: the only reader of the environment and of files, and the only chooser of implementations."""
+"""Settings to ports: the only place that follows references and chooses implementations."""
 
 import os
 import secrets
@@ -16,7 +16,7 @@ from pulumi_pinata.adapters.vault_login import Credentials
 from pulumi_pinata.core.account import Account, identify
 from pulumi_pinata.core.errors import PinataError, Refused
 from pulumi_pinata.core.model import Desired, Location, Minted, Mode
-from pulumi_pinata.core.ports import Attempts, Escrow, Ports
+from pulumi_pinata.core.ports import Attempts, Ports
 from pulumi_pinata.core.reference import EnvReference, FileReference, Reference, VaultReference
 from pulumi_pinata.core.secret import Secret
 from pulumi_pinata.core.settings import AuthSettings, Settings, VaultSettings
@@ -48,7 +48,10 @@ def session(
         account = identify(jwt, settings.account, now=time.time())
         pinata = stack.enter_context(closing(PinataClient(settings.api_url, jwt, settings.timeout)))
         attempts = Attempts(secrets.token_hex(8))
-        ports = Ports(pinata, store, SystemClock(), attempts, settings.timeout, notice, _escrow(env))
+        escrow = _escrow(env)
+        ports = Ports(
+            pinata, store, SystemClock(), attempts, settings.timeout, notice, escrow.prepare() if escrow else None
+        )
         yield Session(account, ports, store.field)
 
 
@@ -136,7 +139,7 @@ def _store(settings: Settings, env: Mapping[str, str]) -> VaultStore:
     )
 
 
-def _escrow(env: Mapping[str, str]) -> Escrow | None:
+def _escrow(env: Mapping[str, str]) -> AgeEscrow | None:
     """A property of the machine that runs, not of what is declared: so from the environment alone."""
     recipient = env.get("PINATA_ESCROW_RECIPIENT")
     if not recipient:

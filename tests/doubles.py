@@ -353,13 +353,16 @@ class FakeStore:
         if entry and version in entry.versions:
             entry.versions[version].deleted = False
 
-    def soft_delete(self, location: Location) -> None:
+    def soft_delete(self, location: Location, version: int) -> None:
         self._writing(location)
-        self.vault.soft_delete(location)
+        self.vault.soft_delete(location, version)
 
-    def destroy(self, location: Location) -> None:
+    def destroy(self, location: Location, versions: tuple[int, ...]) -> None:
         self._writing(location)
-        self.vault.wipe(location)
+        entry = self.vault.entry(location)
+        for version in versions:
+            if entry and version in entry.versions:
+                entry.versions[version].data = None
 
     def record(self, account: str) -> Record | None:
         self._reading()

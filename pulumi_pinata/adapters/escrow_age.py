@@ -18,7 +18,7 @@ except ImportError:  # the extra `escrow` is not installed
 class AgeEscrow:
     """`core.ports.Escrow` in a folder, one file a key, mode 0600.
 
-    Raises Refused when `recipient` is not an age public key (age1…) or the folder cannot be had.
+    Raises Refused when `recipient` is not an age public key (age1…).
     """
 
     def __init__(self, recipient: str, folder: Path) -> None:
@@ -30,12 +30,16 @@ class AgeEscrow:
                 "not an age public key.", about="PINATA_ESCROW_RECIPIENT", hint="It begins with age1 (age-keygen -y)."
             ) from None
         self._folder = folder
+
+    def prepare(self) -> "AgeEscrow":
+        """Make the folder, before there is a key. Raises Refused when it cannot be had."""
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise _unusable(folder, error) from None
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise _unusable(folder, PermissionError())
+            raise _unusable(self._folder, error) from None
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise _unusable(self._folder, PermissionError())
+        return self
 
     def seal(self, sealed: Sealed) -> str:
         """See `Escrow.seal`."""

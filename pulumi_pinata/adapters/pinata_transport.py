@@ -1,12 +1,14 @@
 """HTTP to the Pinata API: one request, its answer or one of our errors; what a call means is not known here."""
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import httpx
 import stamina
 
+from pulumi_pinata.core.address import is_loopback
 from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient
 from pulumi_pinata.core.secret import Secret
 
@@ -27,12 +29,18 @@ _MEANING = {
 
 
 class PinataTransport:
-    """Calls with one credential. `timeout` (s) bounds each of them, from connecting to the last byte."""
+    """Calls to one API: each is sent within half of `timeout` (s) or not at all, and waits half for each answer."""
 
     def __init__(self, api_url: str, timeout: float, transport: httpx.BaseTransport | None = None) -> None:
-        # A quarter each to connect and to write, half to read: the sum is the promise the lease is built on.
         limits = httpx.Timeout(timeout / 4, read=timeout / 2)
-        self._http = httpx.Client(base_url=api_url, timeout=limits, transport=transport, follow_redirects=False)
+        self._patience = timeout / 2
+        self._http = httpx.Client(
+            base_url=api_url,
+            timeout=limits,
+            transport=transport,
+            follow_redirects=False,
+            trust_env=not is_loopback(api_url),  # a proxy would see the credentials that plain http carries
+        )
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -43,12 +51,27 @@ class PinataTransport:
 
         Raises Transient where nothing can have arrived, else Ambiguous.
         """
+        headers = {"Authorization": f"Bearer {bearer.reveal()}"}
+        trace = {"trace": _deadline(self._patience)}
         try:
-            return self._http.request(method, path, json=body, headers={"Authorization": f"Bearer {bearer.reveal()}"})
+            return self._http.request(method, path, json=body, headers=headers, extensions=trace)
+        except UnicodeEncodeError:
+            raise Refused("the credential has characters that no credential has.", about="credentials") from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol):
             raise Transient("Pinata could not be reached.", hint="Check `api_url` and the network.") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Ambiguous(f"the reply to {method} {path} was lost ({type(error).__name__}).") from None
+
+
+def _deadline(seconds: float) -> Callable[[str, object], None]:
+    """A name look-up or a handshake may take long, and a mint that is sent late is one that a rival cannot foresee."""
+    end = time.monotonic() + seconds
+
+    def trace(event: str, _info: object) -> None:
+        if event.endswith("send_request_headers.started") and time.monotonic() > end:
+            raise Transient("the connection to Pinata took too long.", hint="Try again later, or raise `timeout`.")
+
+    return trace
 
 
 def read(call: Callable[[], T], timeout: float) -> T:

@@ -39,7 +39,9 @@ def content_from_data(data: Mapping[str, Any] | None) -> Content | None:
 
 def label_to_metadata(label: Label) -> dict[str, str]:
     """Our part of `custom_metadata`; Vault takes no empty values."""
-    fields: dict[str, object] = {"owner": label.owner, "account": label.account, "state": "released"}
+    fields: dict[str, object] = {"owner": label.owner, "account": label.account}
+    if label.minted is None:
+        fields |= {"state": "released", "version": label.released}
     if (minted := label.minted) is not None:
         fields |= {"state": "claimed", **_minted_fields(minted)}
     return {MARK + name.replace("_", "-"): str(value) for name, value in fields.items() if value not in (None, "")}
@@ -53,7 +55,9 @@ def label_from_metadata(metadata: Mapping[str, str], location: Location) -> Labe
     minted = _minted(fields, location) if fields.get("state") == "claimed" else None
     if fields.get("state") == "claimed" and minted is None:
         return None
-    return Label(fields["owner"], fields["account"], minted)
+    version = fields.get("version", "")
+    released = int(version) if minted is None and version.isdigit() else 0
+    return Label(fields["owner"], fields["account"], minted, released)
 
 
 def record_to_data(record: Record) -> dict[str, Any]:
@@ -81,7 +85,7 @@ def record_from_data(data: Mapping[str, Any], version: int, path: str) -> Record
         about="vault.mount",
         hint="If a newer version wrote it, upgrade; else roll that secret back to its last good version.",
     )
-    if data.get("schema") != _SCHEMA:
+    if data.get("schema") != _SCHEMA or not data.get("attempts"):
         raise unreadable
     try:
         minted = data["minted"]

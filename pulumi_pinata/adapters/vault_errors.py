@@ -1,7 +1,8 @@
 """hvac's and requests' errors as ours; their texts quote URLs and bodies, so none of them is passed on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import requests
 from hvac import exceptions
@@ -26,6 +27,28 @@ def translated(what: str, *, write: bool = False, about: str = "vault.auth") -> 
         raise _of_vault(error, what, write, about) from None
     except requests.RequestException as error:
         raise _of_transport(error, what, write) from None
+
+
+def data_of(answer: Any) -> Mapping[str, Any]:
+    """The `data` of an answer. Raises Transient when it is not one of Vault's: a redirect, or a page in between."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("data"), dict):
+        raise _strange()
+    data: Mapping[str, Any] = answer["data"]
+    return data
+
+
+def accepted(answer: Any) -> None:
+    """Raise Transient unless Vault did what it was asked to: hvac takes a redirect for success."""
+    if not isinstance(answer, dict) and not 200 <= getattr(answer, "status_code", 0) < 300:
+        raise _strange()
+
+
+def _strange() -> Transient:
+    return Transient(
+        "Vault's answer is not one of its own.",
+        about="vault.address",
+        hint="Is this the address of the active node, or of a load balancer that leads to it?",
+    )
 
 
 def _of_vault(error: exceptions.VaultError, what: str, write: bool, about: str) -> PinataError:

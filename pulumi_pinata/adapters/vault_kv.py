@@ -1,6 +1,8 @@
 """Vault KV v2 as the core's key store; hvac's world ends here."""
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -8,10 +10,11 @@ import hvac
 from hvac import exceptions
 
 from pulumi_pinata.adapters import vault_documents as documents
-from pulumi_pinata.adapters.vault_errors import translated
+from pulumi_pinata.adapters.vault_errors import accepted, data_of, translated
 from pulumi_pinata.adapters.vault_login import Credentials, Lifetime, log_in
 from pulumi_pinata.adapters.vault_preflight import preflight
-from pulumi_pinata.core.errors import Refused, Transient
+from pulumi_pinata.core.address import is_loopback
+from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.model import Content, Location, Record, State, Stored
 
 INTENTS = "pinata-inference/intents"
@@ -41,9 +44,12 @@ class VaultStore:
             namespace=namespace,
             allow_redirects=False,  # requests would carry the token to wherever a redirect points
         )
+        if is_loopback(address):
+            self._client.session.trust_env = False  # a proxy would see the token that plain http carries
         self._mount = mount
         self._credentials = credentials
         self._lifetime: Lifetime | None = None
+        self._since = 0.0
         self._buried: dict[str, int] = {}
 
     def close(self) -> None:
@@ -53,7 +59,11 @@ class VaultStore:
     def preflight(self, location: Location, account: str, seconds: float) -> None:
         """See `KeyStore.preflight`."""
         record = Location(self._mount, f"{INTENTS}/{account}")
-        preflight(self._client, self._logged_in(), location, record, seconds)
+        login = self._logged_in()
+        if login.seconds:
+            # A login for ever is 0; one that has just run out is not.
+            login = replace(login, seconds=max(1, int(login.seconds - (time.monotonic() - self._since))))
+        preflight(self._client, login, location, record, seconds)
 
     def stat(self, location: Location) -> Stored:
         """See `KeyStore.stat`."""
@@ -63,7 +73,7 @@ class VaultStore:
                 answer = kv.read_secret_metadata(path=location.path, mount_point=location.mount)
         except exceptions.InvalidPath:
             return Stored()
-        return _stored(_data(answer), location)
+        return _stored(data_of(answer), location)
 
     def read(self, location: Location, version: int | None = None) -> Content | None:
         """See `KeyStore.read`."""
@@ -75,7 +85,7 @@ class VaultStore:
                 )
         except exceptions.InvalidPath:
             return None
-        return documents.content_from_data(_data(answer).get("data"))
+        return documents.content_from_data(data_of(answer).get("data"))
 
     def write(self, location: Location, content: Content, *, base_url: str, cas: int) -> int:
         """See `KeyStore.write`."""
@@ -86,27 +96,31 @@ class VaultStore:
         ours = documents.label_to_metadata(stored.label) if stored.label else {}
         kv = self._kv()
         with _present(location), translated(f"write the metadata of {location}", write=True):
-            kv.update_metadata(
-                path=location.path, mount_point=location.mount, custom_metadata={**stored.labels, **ours}
+            accepted(
+                kv.update_metadata(
+                    path=location.path, mount_point=location.mount, custom_metadata={**stored.labels, **ours}
+                )
             )
 
     def undelete(self, location: Location, version: int) -> None:
         """See `KeyStore.undelete`."""
         kv = self._kv()
         with _present(location), translated(f"undelete {location}", write=True):
-            kv.undelete_secret_versions(path=location.path, versions=[version], mount_point=location.mount)
+            accepted(kv.undelete_secret_versions(path=location.path, versions=[version], mount_point=location.mount))
 
-    def soft_delete(self, location: Location) -> None:
+    def soft_delete(self, location: Location, version: int) -> None:
         """See `KeyStore.soft_delete`."""
         kv = self._kv()
         with _present(location), translated(f"delete {location}", write=True):
-            kv.delete_latest_version_of_secret(path=location.path, mount_point=location.mount)
+            accepted(kv.delete_secret_versions(path=location.path, versions=[version], mount_point=location.mount))
 
-    def destroy(self, location: Location) -> None:
+    def destroy(self, location: Location, versions: tuple[int, ...]) -> None:
         """See `KeyStore.destroy`."""
         kv = self._kv()
         with _present(location), translated(f"destroy {location}", write=True):
-            kv.delete_metadata_and_all_versions(path=location.path, mount_point=location.mount)
+            accepted(
+                kv.destroy_secret_versions(path=location.path, versions=list(versions), mount_point=location.mount)
+            )
 
     def record(self, account: str) -> Record | None:
         """See `KeyStore.record`."""
@@ -118,7 +132,7 @@ class VaultStore:
         except exceptions.InvalidPath:
             self._buried[account] = 0
             return None
-        body = _data(answer)
+        body = data_of(answer)
         version = int(body["metadata"]["version"])
         if body.get("data") is None:
             # Somebody deleted the record: there is none, but its number is still what a write must name.
@@ -141,14 +155,14 @@ class VaultStore:
                 )
         except exceptions.InvalidPath:
             return None
-        value = (_data(answer).get("data") or {}).get(name)
+        value = (data_of(answer).get("data") or {}).get(name)
         return value if isinstance(value, str) and value else None
 
     def _put(self, location: Location, data: dict[str, Any], cas: int) -> int:
         kv = self._kv()
         with _present(location), translated(f"write {location}", write=True):
             answer = kv.create_or_update_secret(path=location.path, secret=data, cas=cas, mount_point=location.mount)
-        return int(_data(answer)["version"])
+        return int(data_of(answer)["version"])
 
     def _kv(self) -> Any:
         self._logged_in()
@@ -156,6 +170,7 @@ class VaultStore:
 
     def _logged_in(self) -> Lifetime:
         if self._lifetime is None:
+            self._since = time.monotonic()
             self._lifetime = log_in(self._client, self._credentials)
         return self._lifetime
 
@@ -176,18 +191,6 @@ class _present:
                 about="vault.mount",
                 hint="Name the mount that `vault secrets list` shows.",
             ) from None
-
-
-def _data(answer: Any) -> Mapping[str, Any]:
-    """The `data` of an answer; a standby that redirects, or a page in between, answers with something else."""
-    if not isinstance(answer, dict) or not isinstance(answer.get("data"), dict):
-        raise Transient(
-            "Vault's answer is not one of its own.",
-            about="vault.address",
-            hint="Is this the address of the active node, or of a load balancer that leads to it?",
-        )
-    data: Mapping[str, Any] = answer["data"]
-    return data
 
 
 def _stored(data: Mapping[str, Any], location: Location) -> Stored:

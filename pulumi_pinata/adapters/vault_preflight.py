@@ -3,7 +3,7 @@
 import hvac
 from hvac import exceptions
 
-from pulumi_pinata.adapters.vault_errors import translated
+from pulumi_pinata.adapters.vault_errors import data_of, translated
 from pulumi_pinata.adapters.vault_login import Lifetime
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.model import Location
@@ -28,7 +28,7 @@ def _lasts(client: hvac.Client, login: Lifetime, seconds: float) -> None:
     left, uses = login.seconds, login.uses
     if left is None:
         with translated("look up its own token"):
-            data = client.auth.token.lookup_self()["data"]
+            data = data_of(client.auth.token.lookup_self())
         left, uses = int(data.get("ttl") or 0), int(data.get("num_uses") or 0)
     if 0 < left < seconds:
         raise Refused(
@@ -46,13 +46,14 @@ def _lasts(client: hvac.Client, login: Lifetime, seconds: float) -> None:
 
 def _may(client: hvac.Client, secret: Location, record: Location) -> None:
     needed = {
-        f"{secret.mount}/data/{secret.path}": {"create", "update", "read", "delete"},
+        f"{secret.mount}/data/{secret.path}": {"create", "read", "update"},
         f"{secret.mount}/metadata/{secret.path}": {"read", "update"},
-        f"{record.mount}/data/{record.path}": {"create", "update", "read"},
+        **{f"{secret.mount}/{verb}/{secret.path}": {"update"} for verb in ("delete", "undelete", "destroy")},
+        f"{record.mount}/data/{record.path}": {"create", "read", "update"},
     }
     with translated("ask for its own capabilities"):
         answer = client.sys.get_capabilities(paths=list(needed))
-    granted = answer.get("data", answer)
+    granted = data_of(answer)
     missing = {
         path: sorted(wants - set(granted.get(path, ())))
         for path, wants in needed.items()
@@ -70,7 +71,7 @@ def _may(client: hvac.Client, secret: Location, record: Location) -> None:
 def _is_kv2(client: hvac.Client, mount: str) -> None:
     try:
         with translated(f"see the mount {mount!r} (it may not exist)", about="vault.mount"):
-            data = client.adapter.get(f"/v1/sys/internal/ui/mounts/{mount}")["data"]
+            data = data_of(client.adapter.get(f"/v1/sys/internal/ui/mounts/{mount}"))
     except exceptions.InvalidPath:
         data = {}
     version = (data.get("options") or {}).get("version")

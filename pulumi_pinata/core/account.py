@@ -62,6 +62,8 @@ def identify(jwt: Secret, label: str | None, *, now: float, about: str = "creden
 
 
 def _claims(jwt: Secret, about: str) -> dict[str, Any]:
+    if not jwt.reveal().isascii() or not jwt.reveal().isprintable():
+        raise Refused("not a JWT: it has characters that no JWT has.", about=about, hint=_HINT)
     parts = jwt.reveal().split(".")
     if len(parts) != 3:
         raise Refused(f"not a JWT: {len(parts)} part(s) instead of three.", about=about, hint=_HINT)

@@ -24,7 +24,7 @@ def checked_url(url: str, about: str) -> str:
         raise Refused("not an http(s) URL.", about=about, hint="Write it as https://host[:port].")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise Refused("the URL must hold no user, query or fragment.", about=about, hint="Leave them out.")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not _loopback(host):
         raise Refused(
             f"plain http to {host} would send credentials unencrypted.",
             about=about,
@@ -48,7 +48,12 @@ def checked_path(path: str, about: str) -> str:
     return path
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether `url` leads to this machine, where no proxy may come in between."""
+    return _loopback(urlsplit(url).hostname or "")
+
+
+def _loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,12 +1,14 @@
 """Take a key that a person stored in Vault into our keeping, as it is: no mint, and so no outage."""
 
 from pulumi_pinata.core import plan
+from pulumi_pinata.core.converge import is_abandoned
 from pulumi_pinata.core.errors import Conflict, Refused
-from pulumi_pinata.core.execute import conclude, store_key
+from pulumi_pinata.core.execute import conclude
 from pulumi_pinata.core.intent import Hold
 from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Minted, Outcome, Purpose
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.secret import PrivateKey
+from pulumi_pinata.core.store import store_key
 
 
 def adopt_key(key: PrivateKey, desired: Desired, ports: Ports) -> Outcome:
@@ -20,7 +22,8 @@ def adopt_key(key: PrivateKey, desired: Desired, ports: Ports) -> Outcome:
         raise Refused("inference is off, so the key in Vault is dead.", hint="Let `pulumi up` mint one.")
     if stored.label is not None or plan.known(desired, actual) is not None:
         raise Refused("this account or path is managed already.", hint="Leave out --adopt-key.")
-    if actual.record and actual.record.open:
+    record = actual.record
+    if record and record.open and not is_abandoned(desired.account, record.version, ports):
         raise Conflict("another run is at work on this account.", hint="Wait for it to end, then run again.")
     if ports.pinata.probe(key) is not Liveness.LIVE:
         raise Refused(

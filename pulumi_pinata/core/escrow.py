@@ -1,10 +1,12 @@
 """Put a key from escrow into Vault, under the intent that it was minted for."""
 
+from pulumi_pinata.core import plan
 from pulumi_pinata.core.errors import Refused
-from pulumi_pinata.core.execute import conclude, store_key
+from pulumi_pinata.core.execute import conclude
 from pulumi_pinata.core.intent import Hold
-from pulumi_pinata.core.model import Content, Desired, Minted, Outcome, Sealed
+from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Minted, Outcome, Sealed
 from pulumi_pinata.core.ports import Ports
+from pulumi_pinata.core.store import store_key
 
 
 def restore(sealed: Sealed, desired: Desired, ports: Ports) -> Outcome:
@@ -24,11 +26,19 @@ def restore(sealed: Sealed, desired: Desired, ports: Ports) -> Outcome:
         )
     if not desired.owns(record.owner):
         raise Refused(f"the account is managed by {record.owner}.", about="--owner", hint="Give that owner.")
+    stored = ports.store.stat(desired.location)
+    found = ports.store.read(desired.location) if stored.label is None else None
+    if plan.foreign_path(desired, Actual(status, stored, record, content=found)):
+        raise Refused(
+            f"{desired.location} holds something that is not ours.", about="vault.path", hint="Make room for the key."
+        )
+    if ports.pinata.probe(sealed.key) is Liveness.DEAD:
+        raise Refused("the sealed key is dead.", hint="Delete the sealed file; the next run mints anew.")
     ports.store.preflight(desired.location, desired.account, seconds=2 * ports.lease)
     hold = Hold(desired, ports, record, ports.clock.monotonic())
     hold.renew()  # from here on no other run mints
     content = Content(sealed.key, sealed.attempt, sealed.field)
-    version = store_key(hold, content, ports.store.stat(desired.location).version)
+    version = store_key(hold, content, stored.version)
     minted = Minted(
         location=desired.location,
         version=version,

@@ -2,7 +2,6 @@
 `plan.decide` knows how to go on from.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import NoReturn
 
@@ -40,9 +39,7 @@ from pulumi_pinata.core.model import (
 )
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.secret import PrivateKey
-
-# In parts of the timeout: together about one of it, and the first ones short.
-_PAUSES = (0.005, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.3)
+from pulumi_pinata.core.store import store_key, tries
 
 
 def carry_out(  # noqa: C901 - one case an action
@@ -88,10 +85,11 @@ def _mint(action: Mint, desired: Desired, actual: Actual, ports: Ports) -> Outco
     live = hold.record.minted
     try:
         if action.disable_first:
-            switch_off(ports)
+            hold.keep()
+            revoke(ports)
             settled, live = True, None
         hold.keep()
-        key = ports.pinata.enable()  # P2: sent once
+        key = ports.pinata.enable()  # P2: sent once, and only under a fresh fence
     except (Transient, Refused):
         # Proven to have minted nothing; but an earlier run's loose end stays open until it is repaired.
         if settled:
@@ -102,11 +100,11 @@ def _mint(action: Mint, desired: Desired, actual: Actual, ports: Ports) -> Outco
             "inference was switched on, but its key was not handed out.", hint="Run again: it is minted anew."
         )
     try:
-        # P3 and P4: nothing may come between the reply and the store.
+        # P3 and P4: the first thing after the reply.
         version = store_key(hold, Content(key, hold.attempt, desired.field), actual.stored.version)
     except PinataError as error:
         _give_up(error, key, hold)
-    status, marker = _generation(actual.status, ports)
+    status, marker = _generation(actual.status, ports)  # P5: how to know this key again
     minted = Minted(
         location=desired.location,
         version=version,
@@ -121,74 +119,23 @@ def _mint(action: Mint, desired: Desired, actual: Actual, ports: Ports) -> Outco
     put_label(minted, desired, ports)
     old = actual.record.minted if actual.record else None
     if old and old.location != desired.location:
-        retire(old.location, ports.store.stat(old.location), desired, ports)
+        retire(old.location, ports.store.stat(old.location), desired, desired.on_delete, ports)
     return Outcome(status, minted)
-
-
-def store_key(hold: Hold, content: Content, cas: int) -> int:
-    """Write the key under check-and-set and read it back; returns its version.
-
-    Raises Conflict when the intent was lost (the key is then dead and must not be written), else the store's error.
-    """
-    error: PinataError = Transient("Vault did not confirm the key.")
-    for _ in _tries(hold.ports):
-        try:
-            hold.keep()
-            return _store_once(hold, content, cas)
-        except (Transient, Ambiguous) as failure:
-            error = failure
-    raise error
-
-
-def _tries(ports: Ports) -> Iterator[None]:
-    yield
-    for part in _PAUSES:
-        ports.clock.sleep(part * ports.timeout)
-        yield
-
-
-def _store_once(hold: Hold, content: Content, cas: int) -> int:
-    desired, store = hold.desired, hold.ports.store
-    try:
-        version = store.write(desired.location, content, base_url=desired.base_url, cas=cas)
-    except (Ambiguous, Conflict) as failure:
-        # A lost reply, or somebody was faster: what stands there now decides, not what was heard.
-        stored = store.stat(desired.location)
-        found = store.read(desired.location) if stored.state is State.READABLE else None
-        if _same(found, content):
-            return stored.version
-        if isinstance(failure, Ambiguous):
-            raise
-        hold.renew()  # a holder that was paused may have slipped in a dead key; only the present one may cover it
-        seen = Actual(Status(enabled=True), stored, hold.record, content=found)
-        if plan.foreign_path(desired, seen):
-            raise Refused(f"{desired.location} was just taken by somebody else.", about="vault.path") from None
-        try:
-            version = store.write(desired.location, content, base_url=desired.base_url, cas=stored.version)
-        except Conflict:
-            raise Transient(f"{desired.location} keeps changing.") from None
-    if not _same(store.read(desired.location, version), content):
-        raise Transient("Vault did not give back what was written.")
-    return version
-
-
-def _same(found: Content | None, content: Content) -> bool:
-    return found is not None and found.attempt == content.attempt and found.key.fingerprint == content.key.fingerprint
 
 
 def _give_up(error: PinataError, key: PrivateKey, hold: Hold) -> NoReturn:
     """Vault will not take the key: no key may be live that is nowhere."""
     ports = hold.ports
-    if isinstance(error, Conflict):
-        # The intent went to another run, which has revoked this key or will; it is not ours to touch.
-        raise error
-    if place := _escrowed(key, hold):
+    if not isinstance(error, Conflict) and error.about != "vault.path" and (place := _escrowed(key, hold)):
         raise Refused(
             f"Vault did not take the new key ({error.message}); it is sealed in {place}.",
             hint="Run `pulumi-pinata escrow import` once Vault is back. (Another run instead mints anew.)",
         ) from None
     try:
-        switch_off(ports)
+        _still_ours(hold)
+        revoke(ports)
+    except Conflict:
+        raise  # another run took over: it has revoked this key, and what is live now is not ours to touch
     except PinataError:
         raise Ambiguous(
             f"the new key could not be stored ({error.message}) and could not be revoked either.",
@@ -200,6 +147,17 @@ def _give_up(error: PinataError, key: PrivateKey, hold: Hold) -> NoReturn:
         about=error.about,
         hint=error.hint or "Mend Vault, then run again.",
     ) from None
+
+
+def _still_ours(hold: Hold) -> None:
+    """Raise Conflict when the intent is lost; where Vault cannot tell, trust it while nobody can have taken over."""
+    try:
+        hold.renew()
+    except Conflict:
+        raise
+    except PinataError:
+        if hold.age > 1.5 * hold.ports.timeout:
+            raise
 
 
 def _escrowed(key: PrivateKey, hold: Hold) -> str | None:
@@ -221,14 +179,14 @@ def close_if_possible(hold: Hold, minted: Minted | None) -> None:
         return  # an intent left open is safe: the next run finds it
 
 
-def switch_off(ports: Ports) -> None:
-    """Revoke the key and see it confirmed.
+def revoke(ports: Ports) -> None:
+    """Disable, and see it confirmed; the caller holds the intent.
 
     Raises like `PinataApi.disable`, and Ambiguous when that went through but cannot be seen.
     """
     ports.pinata.disable()
     try:
-        for _ in _tries(ports):
+        for _ in tries(ports):
             if not ports.pinata.status().enabled:
                 return
     except PinataError:
@@ -239,7 +197,7 @@ def switch_off(ports: Ports) -> None:
 def _generation(before: Status, ports: Ports) -> tuple[Status, str | None]:
     """The generation markers of the key just stored; where they can't be had now, a later run learns them."""
     try:
-        for _ in _tries(ports):
+        for _ in tries(ports):
             status = ports.pinata.status()
             if status.enabled and (not before.enabled or status != before):
                 return status, ports.pinata.marker()
@@ -314,9 +272,9 @@ def _move(source: Location, desired: Desired, actual: Actual, ports: Ports) -> O
     hold = Hold.take(desired, actual, ports, Purpose.MOVE, source)
     copy = Content(content.key, hold.attempt, desired.field)
     version = store_key(hold, copy, actual.stored.version)
-    # Only now is the live key safe without its old copy.
+    # Only now is the live key safe without its old copy; and that is no dead key, so it goes whatever the policy.
     hold.keep()
-    retire(source, ports.store.stat(source), desired, ports)
+    retire(source, ports.store.stat(source), desired, OnDelete.DESTROY, ports)
     moved = replace(minted, location=desired.location, version=version, attempt=hold.attempt, field=desired.field)
     return conclude(hold, moved, actual.status)
 
@@ -331,28 +289,31 @@ def conclude(hold: Hold, minted: Minted, status: Status) -> Outcome:
 def _disable(action: Disable, desired: Desired, actual: Actual, ports: Ports) -> Outcome:
     hold = Hold.take(desired, actual, ports, Purpose.DISABLE)
     if not action.already_off:
-        switch_off(ports)
+        hold.keep()
+        revoke(ports)
     # Confirmed off: whatever is left in Vault is a dead key, and an interruption here only leaves tidying to do.
     hold.keep()  # whoever took over may have stored a new key there
     if action.ours:
-        retire(desired.location, actual.stored, desired, ports)
+        retire(desired.location, actual.stored, desired, desired.on_delete, ports)
     minted = hold.record.minted
     if minted and minted.location != desired.location:
-        retire(minted.location, ports.store.stat(minted.location), desired, ports)
+        retire(minted.location, ports.store.stat(minted.location), desired, desired.on_delete, ports)
     hold.close(None)
     return Outcome(replace(actual.status, enabled=False))
 
 
-def retire(location: Location, stored: Stored, desired: Desired, ports: Ports) -> None:
-    """Treat a Vault copy that is of no more use by the `on_delete` policy, and let go of the path."""
+def retire(location: Location, stored: Stored, desired: Desired, policy: OnDelete, ports: Ports) -> None:
+    """Treat the versions of a Vault copy that are of no more use by `policy`, and let go of the path.
+
+    Versions are named, never "the latest": a run that took over may have stored a live key in a newer one.
+    """
     if stored.version == 0 or (stored.label and not desired.owns(stored.label.owner)):
         return
-    if desired.on_delete is OnDelete.DESTROY:
-        ports.store.destroy(location)
-        return
-    if desired.on_delete is OnDelete.SOFT_DELETE and stored.state is State.READABLE:
-        ports.store.soft_delete(location)
-    label = Label(desired.owner, desired.account, None)
+    if policy is OnDelete.DESTROY:
+        ports.store.destroy(location, tuple(range(1, stored.version + 1)))
+    if policy is OnDelete.SOFT_DELETE and stored.state is State.READABLE:
+        ports.store.soft_delete(location, stored.version)
+    label = Label(desired.owner, desired.account, None, released=stored.version)
     ports.store.label(location, Stored(label=label, labels=stored.labels))
 
 

@@ -6,7 +6,7 @@ Its check-and-set version is what two writers race for; whoever lost it must not
 from dataclasses import dataclass, replace
 
 from pulumi_pinata.core import plan
-from pulumi_pinata.core.errors import Ambiguous
+from pulumi_pinata.core.errors import Ambiguous, Transient
 from pulumi_pinata.core.model import Actual, Desired, Location, Minted, Purpose, Record
 from pulumi_pinata.core.ports import Ports
 
@@ -49,13 +49,21 @@ class Hold:
         """The id of this try."""
         return self.record.attempts[-1]
 
+    @property
+    def age(self) -> float:
+        """Seconds since the last write was sent that proved the intent ours; younger than a lease, it still is."""
+        return self.ports.clock.monotonic() - self.touched
+
     def keep(self) -> None:
         """Renew the fence if it is old: after a stop (SIGSTOP, a slow call) somebody may have taken over.
 
-        Raises Conflict when that has happened; the caller must then write nothing.
+        Raises Conflict when that has happened, and Transient when Vault is too slow to tell; the caller must then
+        change nothing.
         """
-        if self.ports.clock.monotonic() - self.touched > self.ports.timeout / 4:
+        if self.age > self.ports.timeout / 4:
             self.renew()
+        if self.age > self.ports.timeout / 2:
+            raise Transient("Vault answers too slowly to work under its lock.", hint="Run again, or raise `timeout`.")
 
     def renew(self) -> None:
         """Prove by a write that the intent is still ours."""
@@ -78,13 +86,16 @@ class Hold:
         return self.record
 
     def _put(self, record: Record) -> None:
-        cas = self.record.version
+        # Its age counts from before it is sent: it may be in force long before the reply arrives.
+        sent = self.ports.clock.monotonic()
+        before = self.record.version
         try:
-            version = self.ports.store.put_record(self.desired.account, record, cas=cas)
+            version = self.ports.store.put_record(self.desired.account, record, cas=before)
         except Ambiguous:
             # The reply was lost. What stands there now tells whether the write was: nobody else has our attempt id.
-            version = cas + 1
-            if self.ports.store.record(self.desired.account) != replace(record, version=version):
+            found = self.ports.store.record(self.desired.account)
+            if found is None or found.version == before or replace(found, version=record.version) != record:
                 raise
+            version = found.version
         self.record = replace(record, version=version)
-        self.touched = self.ports.clock.monotonic()
+        self.touched = sent

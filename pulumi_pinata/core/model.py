@@ -17,7 +17,7 @@ class Mode(str, Enum):
 
 
 class OnDelete(str, Enum):
-    """What happens to the Vault copy on disable; the key in it is dead either way."""
+    """What happens to the Vault copy when inference is switched off; the key in it is dead either way."""
 
     SOFT_DELETE = "soft_delete"
     DESTROY = "destroy"
@@ -108,12 +108,14 @@ class Status:
 class Label:
     """What the secret's `custom_metadata` says: a mirror of the record, readable without reading the key.
 
-    It is written last, so a label that names the secret's current version proves that no step was left open.
+    It is written last, so a label that names the secret's current version proves that the run which stored that
+    version came to its end. Without a key it says that the path was let go of, at version `released`.
     """
 
     owner: str
     account: str
     minted: Minted | None
+    released: int = 0
 
 
 class State(Enum):

@@ -50,10 +50,13 @@ def decide(desired: Desired, actual: Actual) -> Action:
     if desired.mode is Mode.OBSERVED:
         return Nothing()
     record = actual.record
+    theirs = record is not None and (record.open or record.minted is not None) and not desired.owns(record.owner)
+    if theirs and desired.adopt is Adopt.OBSERVE:
+        return Nothing()
     if record and record.open:
         if not actual.ours_to_resume:
             return Await(record.version)
-        if not desired.owns(record.owner) and desired.adopt is not Adopt.REMINT:
+        if theirs and (desired.adopt is not Adopt.REMINT or desired.mode is Mode.DISABLED):
             return _refuse_account(record.owner, "left unfinished by")
     if desired.mode is Mode.DISABLED:
         return _towards_off(desired, actual)
@@ -145,7 +148,7 @@ def foreign_path(desired: Desired, actual: Actual) -> bool:
     stored, record = actual.stored, actual.record
     if stored.label is not None:
         if stored.label.minted is None:
-            return False  # released by whoever had it
+            return stored.version > stored.label.released and not _bears_attempt(actual)  # somebody's since
         return not desired.owns(stored.label.owner) or stored.label.account != desired.account
     if stored.version == 0:
         return False
@@ -153,7 +156,13 @@ def foreign_path(desired: Desired, actual: Actual) -> bool:
     witness = record.minted if record and desired.owns(record.owner) else desired.held
     if witness and witness.location == desired.location:
         return False
-    return not (record and actual.content and actual.content.attempt in record.attempts)
+    return not _bears_attempt(actual)
+
+
+def _bears_attempt(actual: Actual) -> bool:
+    """Whether the data was stored by one of our tries, which a crash kept from labelling it."""
+    record, content = actual.record, actual.content
+    return record is not None and content is not None and content.attempt in record.attempts
 
 
 def in_sync(desired: Desired, actual: Actual) -> bool:
@@ -174,21 +183,25 @@ def in_sync(desired: Desired, actual: Actual) -> bool:
 
 
 def _towards_off(desired: Desired, actual: Actual) -> Action:
-    record, label = actual.record, actual.stored.label
-    ours_here = bool(label and label.minted and desired.owns(label.owner) and label.account == desired.account) or bool(
-        record and desired.owns(record.owner) and (record.open or record.minted)
+    record = actual.record
+    if record and record.minted and not desired.owns(record.owner):
+        return Nothing()  # taken over since: it is theirs to switch off
+    unfinished = record is not None and record.open
+    copy = not foreign_path(desired, actual)
+    if not actual.status.enabled:
+        label = actual.stored.label
+        left = copy and label is not None and label.minted is not None
+        tidy = unfinished or left or (record is not None and record.minted is not None)
+        return Disable(already_off=True, ours=copy) if tidy else Nothing()
+    if unfinished or known(desired, actual) is not None or desired.adopt is Adopt.REMINT:
+        return Disable(already_off=False, ours=copy)
+    if desired.adopt is Adopt.OBSERVE:
+        return Nothing()
+    return Refuse(
+        "inference is on, but was not switched on from here.",
+        about="adopt",
+        hint="Set `adopt` to remint to take it over (and then off), or to observe to leave it alone.",
     )
-    if actual.status.enabled:
-        if ours_here or desired.held:
-            return Disable(already_off=False, ours=not foreign_path(desired, actual))
-        if desired.adopt is Adopt.OBSERVE:
-            return Nothing()
-        return Refuse(
-            "inference is on, but was not switched on from here.",
-            about="adopt",
-            hint="Set `adopt` to remint to take it over (and then off), or to observe to leave it alone.",
-        )
-    return Disable(already_off=True, ours=not foreign_path(desired, actual)) if ours_here else Nothing()
 
 
 def _towards_on(desired: Desired, actual: Actual) -> Action:

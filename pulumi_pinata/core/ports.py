@@ -72,12 +72,12 @@ class KeyStore(Protocol):
         """Bring back a soft-deleted version."""
         ...
 
-    def soft_delete(self, location: Location) -> None:
-        """Soft-delete the current version."""
+    def soft_delete(self, location: Location, version: int) -> None:
+        """Soft-delete one version."""
         ...
 
-    def destroy(self, location: Location) -> None:
-        """Remove every version and the metadata."""
+    def destroy(self, location: Location, versions: tuple[int, ...]) -> None:
+        """Remove the data of these versions for good; the metadata stays."""
         ...
 
     def record(self, account: str) -> Record | None:
@@ -145,10 +145,10 @@ class Ports:
     def lease(self) -> float:
         """How long (s) an open intent must stand still before its holder counts as gone.
 
-        The holder renews at a quarter of the timeout before it mints, and the mint itself takes at most one
-        timeout; the rest is margin for the store.
+        The holder mints or revokes only while its last proof is younger than half a timeout, or than one and a half
+        where it can no longer reach Vault and revokes what it minted; such a call then takes at most one more.
         """
-        return 1.5 * self.timeout + 1
+        return 2.5 * self.timeout + 1
 
     @property
     def grace(self) -> float:

@@ -10,8 +10,9 @@ from pulumi_pinata.core.converge import is_abandoned
 from pulumi_pinata.core.errors import Conflict, Refused
 from pulumi_pinata.core.execute import close_if_possible
 from pulumi_pinata.core.intent import Hold
-from pulumi_pinata.core.model import Actual, Content, Desired, Minted, Purpose
+from pulumi_pinata.core.model import Actual, Content, Desired, Minted, OnDelete, Purpose
 from pulumi_pinata.core.ports import Ports
+from pulumi_pinata.core.store import store_key
 
 
 def relocate(old: Desired, old_ports: Ports, new: Desired, new_ports: Ports) -> None:
@@ -46,7 +47,8 @@ def relocate(old: Desired, old_ports: Ports, new: Desired, new_ports: Ports) -> 
         raise
     # The key is durable in its new home, recorded and labelled there; only now may the old one go.
     hold.keep()
-    execute.retire(minted.location, old_ports.store.stat(minted.location), old, old_ports)
+    stored = old_ports.store.stat(minted.location)
+    execute.retire(minted.location, stored, old, OnDelete.DESTROY, old_ports)
     hold.close(None)
 
 
@@ -59,13 +61,14 @@ def _unfinished(target: Actual) -> bool:
 
 
 def _observe(desired: Desired, ports: Ports) -> Actual:
-    actual = observe.account(replace(desired, trigger=None), ports, markers=False)
+    desired = replace(desired, trigger=None)
+    actual = observe.account(desired, ports, markers=False)
     record = actual.record
     if record and record.open and not actual.ours_to_resume:
         if not is_abandoned(desired.account, record.version, ports):
             raise Conflict("another run is at work on this account.", hint="Wait for it to end, then run again.")
         actual = observe.account(desired, ports, resume=frozenset({record.version}), markers=False)
-    return replace(actual, record=ports.store.record(desired.account))
+    return actual
 
 
 def _arrive(content: Content, minted: Minted, new: Desired, target: Actual, ports: Ports) -> None:
@@ -78,7 +81,7 @@ def _arrive(content: Content, minted: Minted, new: Desired, target: Actual, port
     ports.store.preflight(new.location, new.account, seconds=2 * ports.lease)
     hold = Hold.take(new, target, ports, Purpose.MOVE)
     copy = Content(content.key, hold.attempt, new.field)
-    version = execute.store_key(hold, copy, target.stored.version)
+    version = store_key(hold, copy, target.stored.version)
     execute.conclude(
         hold,
         replace(minted, location=new.location, version=version, attempt=hold.attempt, field=new.field),

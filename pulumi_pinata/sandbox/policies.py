@@ -7,10 +7,10 @@ KV1_MOUNT = "legacy"
 
 _KV2 = """
 path "{mount}/data/*" {{
-  capabilities = ["create", "read", "update", "delete", "patch"]
+  capabilities = ["create", "read", "update"]
 }}
 path "{mount}/metadata/*" {{
-  capabilities = ["create", "read", "update", "delete", "list", "patch"]
+  capabilities = ["read", "update"]
 }}
 path "{mount}/delete/*" {{
   capabilities = ["update"]
@@ -26,9 +26,6 @@ path "{mount}/destroy/*" {{
 _SELF = """
 path "auth/token/lookup-self" {
   capabilities = ["read"]
-}
-path "auth/token/renew-self" {
-  capabilities = ["update"]
 }
 path "sys/capabilities-self" {
   capabilities = ["update"]

@@ -129,7 +129,7 @@ def test_the_oldest_of_more_than_ten_versions_is_gone(shop: Shop) -> None:
 def test_soft_deleting_hides_the_current_version_and_undeleting_brings_it_back(shop: Shop) -> None:
     shop.write("one")
     shop.write("two", cas=1)
-    shop.store.soft_delete(shop.place)
+    shop.store.soft_delete(shop.place, 2)
 
     stored = shop.store.stat(shop.place)
     assert (2, State.DELETED, (1,)) == (stored.version, stored.state, stored.readable)
@@ -143,31 +143,46 @@ def test_soft_deleting_hides_the_current_version_and_undeleting_brings_it_back(s
 
 def test_a_soft_deleted_secret_is_written_on_by_its_version(shop: Shop) -> None:
     shop.write()
-    shop.store.soft_delete(shop.place)
+    shop.store.soft_delete(shop.place, 1)
 
     with pytest.raises(Conflict):
         shop.write("two", cas=0)
     assert 2 == shop.write("two", cas=1)
 
 
-@pytest.mark.parametrize("step", ["soft_delete", "destroy"])
-def test_deleting_twice_or_what_was_never_there_is_no_error(shop: Shop, step: str) -> None:
+@pytest.mark.parametrize(("step", "what"), [("soft_delete", 1), ("destroy", (1,))])
+def test_deleting_twice_or_what_was_never_there_is_no_error(shop: Shop, step: str, what: object) -> None:
     for _ in range(2):
-        getattr(shop.store, step)(shop.place)
+        getattr(shop.store, step)(shop.place, what)
     shop.write()
     for _ in range(2):
-        getattr(shop.store, step)(shop.place)
+        getattr(shop.store, step)(shop.place, what)
 
     assert shop.store.read(shop.place) is None
 
 
-def test_destroying_removes_versions_label_and_numbering(shop: Shop) -> None:
-    shop.write()
-    shop.store.label(shop.place, Stored(label=Label("stack/prod", shop.account, minted(shop.place))))
-    shop.store.destroy(shop.place)
+def test_a_version_that_was_stored_since_is_not_deleted_with_an_older_one(shop: Shop) -> None:
+    shop.write("one")
+    shop.write("two", cas=1)
+    shop.store.soft_delete(shop.place, 1)
+    assert (2,) == shop.store.stat(shop.place).readable
 
-    assert Stored() == shop.store.stat(shop.place)
-    assert 1 == shop.write("again")
+    shop.store.destroy(shop.place, (1,))
+    found = shop.store.read(shop.place)
+    assert found is not None
+    assert "two" == found.key.reveal()
+
+
+def test_destroying_removes_the_data_for_good_and_keeps_label_and_numbering(shop: Shop) -> None:
+    shop.write()
+    label = Label("stack/prod", shop.account, None, released=1)
+    shop.store.label(shop.place, Stored(label=label))
+    shop.store.destroy(shop.place, (1,))
+    shop.store.undelete(shop.place, 1)
+
+    stored = shop.store.stat(shop.place)
+    assert (1, State.DESTROYED, (), label) == (stored.version, stored.state, stored.readable, stored.label)
+    assert 2 == shop.write("again", cas=1)
 
 
 def test_undeleting_what_does_not_exist_changes_nothing(shop: Shop) -> None:
@@ -263,7 +278,7 @@ def test_of_two_writers_of_a_record_one_gets_a_conflict(shop: Shop, cas: int) ->
 
 def test_a_record_that_a_person_deleted_is_none_and_can_be_written_again(shop: Shop) -> None:
     shop.store.put_record(shop.account, record(shop.place), cas=0)
-    shop.store.soft_delete(Location("secret", f"{INTENTS}/{shop.account}"))
+    shop.store.soft_delete(Location("secret", f"{INTENTS}/{shop.account}"), 1)
 
     assert shop.store.record(shop.account) is None
     assert 2 == shop.store.put_record(shop.account, record(shop.place), cas=0)
@@ -349,7 +364,7 @@ def test_exactly_the_policy_that_preflight_asks_for_is_enough(
         store.put_record("least", record(place), cas=0)
         store.write(place, content(), base_url=BASE_URL, cas=0)
         store.label(place, Stored(label=Label("o", "a", None)))
-        store.soft_delete(place)
+        store.soft_delete(place, 1)
 
 
 @pytest.mark.parametrize(
@@ -373,7 +388,7 @@ def test_a_policy_without_undelete_is_refused_when_it_is_needed(
 ) -> None:
     with closing(_store_with(bao, *_POLICY)) as store:
         store.write(place, content(), base_url=BASE_URL, cas=0)
-        store.soft_delete(place)
+        store.soft_delete(place, 1)
         with pytest.raises(Refused, match="may not undelete"):
             store.undelete(place, 1)
 
@@ -424,8 +439,8 @@ def _writes(store: VaultStore, place: Location) -> list[Callable[[], object]]:
         lambda: store.write(place, content("canary-key"), base_url=BASE_URL, cas=0),
         lambda: store.label(place, Stored()),
         lambda: store.undelete(place, 1),
-        lambda: store.soft_delete(place),
-        lambda: store.destroy(place),
+        lambda: store.soft_delete(place, 1),
+        lambda: store.destroy(place, (1,)),
         lambda: store.put_record("account", record(place), cas=0),
     ]
 

@@ -60,12 +60,12 @@ def test_creating_mints_once_and_returns_where_the_key_is(world: World) -> None:
     assert {"team": "search"} == dict(stored.labels)
 
 
-def test_an_account_in_order_costs_three_reads_and_no_write(enabled: World) -> None:
+def test_an_account_in_order_costs_four_reads_and_no_write(enabled: World) -> None:
     gate = Gate()
 
     enabled.run(ON, gate)
 
-    assert ["pinata.status", "pinata.marker", "store.stat"] == gate.calls
+    assert ["pinata.status", "pinata.marker", "store.stat", "store.record"] == gate.calls
 
 
 def test_a_create_makes_nine_vault_calls_after_the_preflight_at_most(world: World) -> None:
@@ -157,7 +157,7 @@ def test_a_marker_that_moved_for_another_reason_is_settled_by_trying_the_key(ena
     assert_in_vault(enabled, mints=1)
     gate = Gate()
     enabled.run(ON, gate)
-    assert ["pinata.status", "pinata.marker", "store.stat"] == gate.calls
+    assert ["pinata.status", "pinata.marker", "store.stat", "store.record"] == gate.calls
 
 
 # --- lost and late replies -------------------------------------------------------------------------
@@ -513,13 +513,14 @@ def test_what_the_state_remembers_is_enough_to_switch_off_after_vault_was_wiped(
 
 
 @pytest.mark.parametrize("on_delete", OnDelete)
-def test_a_new_path_gets_the_same_key_and_the_old_one_is_treated_by_policy(enabled: World, on_delete: OnDelete) -> None:
+def test_a_new_path_gets_the_same_key_and_the_live_key_goes_from_the_old_one_whatever_the_policy(
+    enabled: World, on_delete: OnDelete
+) -> None:
     enabled.run(replace(ON, location=OTHER, on_delete=on_delete))
 
     assert_in_vault(enabled, mints=1, at=OTHER)
     old = FakeStore(enabled.vault).stat(HERE)
-    ends = {OnDelete.SOFT_DELETE: State.DELETED, OnDelete.DESTROY: State.ABSENT, OnDelete.RETAIN: State.READABLE}
-    assert ends[on_delete] == old.state
+    assert State.DESTROYED is old.state
     assert old.label is None or old.label.minted is None
 
 
@@ -718,7 +719,7 @@ def test_disabling_switches_off_and_treats_the_copy_by_policy(enabled: World, on
     enabled.run(replace(OFF, on_delete=on_delete))
 
     assert enabled.pinata.live is None
-    ends = {OnDelete.SOFT_DELETE: State.DELETED, OnDelete.DESTROY: State.ABSENT, OnDelete.RETAIN: State.READABLE}
+    ends = {OnDelete.SOFT_DELETE: State.DELETED, OnDelete.DESTROY: State.DESTROYED, OnDelete.RETAIN: State.READABLE}
     assert ends[on_delete] == FakeStore(enabled.vault).stat(HERE).state
     assert not enabled.record.open
     assert enabled.record.minted is None

@@ -128,7 +128,7 @@ def check_end(world: World, scenario: Scenario, mints: int) -> None:
     if want.mode is Mode.DISABLED:
         assert world.pinata.live is None
         copy = FakeStore(world.vault).stat(want.location)
-        ends = {OnDelete.SOFT_DELETE: State.DELETED, OnDelete.DESTROY: State.ABSENT, OnDelete.RETAIN: State.READABLE}
+        ends = {OnDelete.SOFT_DELETE: State.DELETED, OnDelete.DESTROY: State.DESTROYED, OnDelete.RETAIN: State.READABLE}
         assert ends[want.on_delete] == copy.state
         return
     stored = FakeStore(world.vault).stat(want.location)

@@ -86,7 +86,7 @@ def test_a_changed_path_moves_the_secret_without_a_mint(world: World, provider: 
     updated = provider.update(id_, outs, declared(world, provider, vault={"path": new}))
 
     assert (1, new, True) == (world.mints, updated["vault_path"], world.key_is_live(new))
-    assert world.vault_data() is None
+    assert world.vault_metadata()["versions"]["1"]["destroyed"]
 
 
 @pytest.mark.parametrize("on_delete", ["soft_delete", "destroy"])
@@ -296,8 +296,29 @@ def test_delete_switches_off_and_treats_the_copy_by_policy(
     assert not world.pinata.state(world.name).enabled
     assert not world.pinata.is_live(world.name, key)
     assert (on_delete == "retain") == (world.vault_data() is not None)
-    assert (on_delete == "destroy") == (world.vault_metadata() is None)
+    assert (on_delete == "destroy") == world.vault_metadata()["versions"]["1"]["destroyed"]
     provider.delete(id_, outs)
+
+
+def test_a_released_path_that_somebody_used_since_is_theirs(world: World, provider: ProviderProcess) -> None:
+    id_, outs = provider.create(declared(world, provider))
+    provider.delete(id_, outs)
+    world.vault.api.call("POST", f"secret/data/{world.path}", {"data": {"password": "theirs"}})
+
+    assert f"vault.path: secret/{world.path} is" in refused(provider.create, declared(world, provider))
+    assert (1, {"password": "theirs"}) == (world.mints, world.vault_data())
+
+
+def test_a_former_owner_that_is_destroyed_leaves_the_new_owners_key_alone(
+    world: World, provider: ProviderProcess
+) -> None:
+    id_, outs = provider.create(declared(world, provider))
+    other = declared(world, provider, owner="pulumi:o/p/s/other", vault={"path": f"{world.path}/other"}, adopt="remint")
+    provider.create(other)
+
+    provider.delete(id_, outs)
+
+    assert (2, True) == (world.mints, world.key_is_live(f"{world.path}/other"))
 
 
 def test_a_path_that_was_deleted_may_be_used_by_another_resource(world: World, provider: ProviderProcess) -> None:
@@ -484,7 +505,7 @@ def test_calls_are_the_fewest_that_the_protocol_allows(world: World, provider: P
         f"GET {metadata}",
         f"GET {record}",
         f"POST {record}",
-        f"DELETE {data}",
+        f"POST secret/delete/{world.path}",
         f"POST {metadata}",
         f"POST {record}",
     ] == vault
