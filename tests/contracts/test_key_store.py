@@ -243,13 +243,6 @@ def test_a_label_survives_new_versions_but_does_not_describe_them(shop: Shop) ->
     assert not stored.described
 
 
-def test_a_label_may_stand_where_no_version_is_and_the_first_write_still_goes(shop: Shop) -> None:
-    shop.store.label(shop.place, Stored(label=Label("stack/prod", shop.account, None)))
-
-    assert (0, State.ABSENT) == (shop.store.stat(shop.place).version, shop.store.stat(shop.place).state)
-    assert 1 == shop.write()
-
-
 # --- the record ------------------------------------------------------------------------------------
 
 
@@ -342,7 +335,10 @@ def test_a_mount_of_another_engine_is_refused(root: VaultStore) -> None:
 
 
 _POLICY = {
-    "data": 'path "secret/data/pinata/*" { capabilities = ["create", "update", "read", "delete"] }',
+    "data": 'path "secret/data/pinata/*" { capabilities = ["create", "update", "read"] }',
+    "versions": "\n".join(
+        f'path "secret/{verb}/pinata/*" {{ capabilities = ["update"] }}' for verb in ("delete", "undelete", "destroy")
+    ),
     "metadata": 'path "secret/metadata/pinata/*" { capabilities = ["read", "update", "create", "delete"] }',
     "record": 'path "secret/data/pinata-inference/*" { capabilities = ["create", "update", "read"] }',
     "self": """path "auth/token/lookup-self" { capabilities = ["read"] }
@@ -369,7 +365,12 @@ def test_exactly_the_policy_that_preflight_asks_for_is_enough(
 
 @pytest.mark.parametrize(
     ("missing", "path"),
-    [("data", "secret/data/pinata/"), ("metadata", "secret/metadata/pinata/"), ("record", "secret/data/pinata-inf")],
+    [
+        ("data", "secret/data/pinata/"),
+        ("versions", "secret/undelete/pinata/"),
+        ("metadata", "secret/metadata/pinata/"),
+        ("record", "secret/data/pinata-inf"),
+    ],
 )
 def test_a_login_that_lacks_a_capability_is_refused_and_told_which(
     bao: OpenBao, logins: Provisioned, place: Location, missing: str, path: str
@@ -381,16 +382,6 @@ def test_a_login_that_lacks_a_capability_is_refused_and_told_which(
         store.preflight(place, "account", 60)
 
     assert "vault.auth" == caught.value.about
-
-
-def test_a_policy_without_undelete_is_refused_when_it_is_needed(
-    bao: OpenBao, logins: Provisioned, place: Location
-) -> None:
-    with closing(_store_with(bao, *_POLICY)) as store:
-        store.write(place, content(), base_url=BASE_URL, cas=0)
-        store.soft_delete(place, 1)
-        with pytest.raises(Refused, match="may not undelete"):
-            store.undelete(place, 1)
 
 
 def test_a_token_that_ends_too_soon_is_refused(bao: OpenBao, logins: Provisioned, place: Location) -> None:

@@ -997,7 +997,7 @@ def test_an_open_intent_stands_as_interrupted(world: World) -> None:
 
 def test_a_released_label_is_free_for_anybody(world: World) -> None:
     world.vault.put(HERE, {"old": "secret"})
-    FakeStore(world.vault).label(HERE, Stored(label=Label("stack/rival", "account-2", None)))
+    FakeStore(world.vault).label(HERE, Stored(label=Label("stack/rival", "account-2", None, released=1)))
 
     world.run(ON)
 
