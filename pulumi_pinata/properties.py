@@ -182,9 +182,15 @@ def trigger_digest(trigger: object) -> str | None:
     """A rotation trigger as the record keeps it; 3 and 3.0 are the same trigger, since Pulumi makes one the other."""
     if trigger is None:
         return None
-    if isinstance(trigger, float) and trigger.is_integer():
-        trigger = int(trigger)
-    return digest("trigger", json.dumps(trigger, sort_keys=True, default=str))
+    return digest("trigger", json.dumps(_whole(trigger), sort_keys=True, default=str))
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _whole(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def outputs(

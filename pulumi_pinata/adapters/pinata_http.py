@@ -51,6 +51,8 @@ class PinataClient:
         response = self._transport.send("GET", _SECRETS, self._jwt)
         if not response.is_success:
             raise failure(response, "the status call")
+        if not isinstance((json_of(response) or {}).get("secrets"), list):
+            raise Transient("Pinata's secrets listing is not of the documented form.", hint="Try again later.")
         if _entry(response) is not None:
             raise Transient("Pinata's answers contradict each other.", hint="Try again later.")
         return Status(enabled=False)
@@ -140,7 +142,11 @@ class CreditsClient:
         if body is None:
             raise Transient("Pinata's top-up answer is not of the documented form.", hint="Try again later.")
         threshold, amount = body.get("threshold"), body.get("amount")
-        return None if threshold is None or amount is None else (float(threshold), int(amount))
+        if threshold is None or amount is None:
+            return None
+        if not isinstance(threshold, (int, float)) or not isinstance(amount, (int, float)):
+            raise Transient("Pinata's top-up answer is not of the documented form.", hint="Try again later.")
+        return float(threshold), int(amount)
 
     def put(self, config: tuple[float, int] | None) -> None:
         """Set threshold and amount, or None for off. Setting twice is setting once, so it may be retried."""

@@ -124,4 +124,4 @@ def json_of(response: httpx.Response) -> dict[str, Any] | None:
 
 def _retry_after(response: httpx.Response) -> float | None:
     value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isascii() and value.isdigit() else None

@@ -85,19 +85,22 @@ def record_from_data(data: Mapping[str, Any], version: int, path: str) -> Record
         about="vault.mount",
         hint="If a newer version wrote it, upgrade; else roll that secret back to its last good version.",
     )
-    if data.get("schema") != _SCHEMA or not data.get("attempts"):
+    attempts, minted = data.get("attempts"), data.get("minted")
+    if data.get("schema") != _SCHEMA or not isinstance(attempts, list) or not attempts:
         raise unreadable
     try:
-        minted = data["minted"]
+        found = _minted(minted, Location(**minted["location"])) if minted else None
+        if minted and not found:
+            raise unreadable
         return Record(
             version=version,
             open=data["state"] == "open",
             owner=data["owner"],
             purpose=Purpose(data["purpose"]),
-            attempts=tuple(data["attempts"]),
+            attempts=tuple(attempts),
             location=Location(**data["location"]),
             source=Location(**data["source"]) if data["source"] else None,
-            minted=_minted(minted, Location(**minted["location"])) if minted else None,
+            minted=found,
         )
     except (KeyError, TypeError, ValueError):
         raise unreadable from None

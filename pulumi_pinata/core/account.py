@@ -7,6 +7,7 @@ fingerprint ever leaves this module.
 import base64
 import binascii
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,8 @@ def identify(jwt: Secret, label: str | None, *, now: float, about: str = "creden
     """
     claims = _claims(jwt, about)
     expires_at = claims.get("exp")
+    if isinstance(expires_at, float) and not math.isfinite(expires_at):
+        expires_at = None
     if isinstance(expires_at, (int, float)) and expires_at <= now:
         raise Refused(
             "the JWT has expired.",
@@ -69,7 +72,7 @@ def _claims(jwt: Secret, about: str) -> dict[str, Any]:
         raise Refused(f"not a JWT: {len(parts)} part(s) instead of three.", about=about, hint=_HINT)
     try:
         header, payload = (json.loads(base64.urlsafe_b64decode(p + "=" * (-len(p) % 4))) for p in parts[:2])
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         raise Refused("not a JWT: its first two parts are not base64url JSON.", about=about, hint=_HINT) from None
     if not isinstance(header, dict) or not isinstance(payload, dict):
         raise Refused("not a JWT: header and payload are not JSON objects.", about=about, hint=_HINT)

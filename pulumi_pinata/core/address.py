@@ -14,6 +14,10 @@ def checked_url(url: str, about: str) -> str:
 
     Raises Refused unless it is https, or http to this machine: keys and tokens travel in its headers.
     """
+    if not url.isprintable() or " " in url:
+        raise Refused(
+            "a URL has no spaces or control characters.", about=about, hint="Write it as https://host[:port]."
+        )
     try:
         parts = urlsplit(url)
         host = parts.hostname

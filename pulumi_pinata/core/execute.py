@@ -66,8 +66,7 @@ def carry_out(  # noqa: C901 - one case an action
         case Rewrite(version):
             return _rewrite(version, desired, actual, ports)
         case Undelete(version):
-            ports.store.undelete(desired.location, version)
-            return _settle(_refreshed(desired, actual), desired, actual, ports)
+            return _undelete(version, desired, actual, ports)
         case Move(source):
             return _move(source, desired, actual, ports)
         case Disable():
@@ -92,9 +91,13 @@ def _mint(action: Mint, desired: Desired, actual: Actual, ports: Ports) -> Outco
         key = ports.pinata.enable()  # P2: sent once, and only under a fresh fence
     except (Transient, Refused):
         # Proven to have minted nothing; but an earlier run's loose end stays open until it is repaired.
-        if settled:
+        if settled and (live or not _left_elsewhere(hold)):
             close_if_possible(hold, live)
         raise
+    if key is None and (actual.record is None or not actual.record.open):
+        # Nothing of ours was under way, so somebody else switched it on meanwhile: the policy decides.
+        close_if_possible(hold, live)
+        raise Conflict("inference was switched on by somebody else meanwhile.", hint="Run again.")
     if key is None:
         raise Ambiguous(
             "inference was switched on, but its key was not handed out.", hint="Run again: it is minted anew."
@@ -102,6 +105,9 @@ def _mint(action: Mint, desired: Desired, actual: Actual, ports: Ports) -> Outco
     try:
         # P3 and P4: the first thing after the reply.
         version = store_key(hold, Content(key, hold.attempt, desired.field), actual.stored.version)
+    except Conflict:
+        _reopen(hold)
+        raise
     except PinataError as error:
         _give_up(error, key, hold)
     status, marker = _generation(actual.status, ports)  # P5: how to know this key again
@@ -115,12 +121,8 @@ def _mint(action: Mint, desired: Desired, actual: Actual, ports: Ports) -> Outco
         marker=marker,
         trigger=desired.trigger,
     )
-    hold.close(minted)  # P6; fails if somebody took over meanwhile
-    put_label(minted, desired, ports)
-    old = actual.record.minted if actual.record else None
-    if old and old.location != desired.location:
-        retire(old.location, ports.store.stat(old.location), desired, desired.on_delete, ports)
-    return Outcome(status, minted)
+    _retire_others(actual.record, hold)
+    return conclude(hold, minted, status)  # P6; fails if somebody took over meanwhile
 
 
 def _give_up(error: PinataError, key: PrivateKey, hold: Hold) -> NoReturn:
@@ -135,18 +137,51 @@ def _give_up(error: PinataError, key: PrivateKey, hold: Hold) -> NoReturn:
         _still_ours(hold)
         revoke(ports)
     except Conflict:
-        raise  # another run took over: it has revoked this key, and what is live now is not ours to touch
+        _reopen(hold)
+        raise
     except PinataError:
         raise Ambiguous(
             f"the new key could not be stored ({error.message}) and could not be revoked either.",
             hint="Its intent stays open in Vault: run again, and it is revoked and minted anew.",
         ) from None
-    close_if_possible(hold, None)
+    if not _left_elsewhere(hold):
+        close_if_possible(hold, None)
     raise Refused(
         f"the new key could not be stored ({error.message}), so inference was switched off again.",
         about=error.about,
         hint=error.hint or "Mend Vault, then run again.",
     ) from None
+
+
+def _left_elsewhere(hold: Hold) -> bool:
+    """Whether a dead key is left at another path, so that the intent must stay open for the next run to tidy."""
+    minted = hold.record.minted
+    return minted is not None and minted.location != hold.desired.location
+
+
+def _retire_others(record: Record | None, hold: Hold) -> None:
+    """Retire what earlier runs left at other places than the declared one; before the intent closes, to be sure."""
+    if record is None:
+        return
+    hold.keep()
+    desired, ports = hold.desired, hold.ports
+    places = {record.location, record.source, record.minted.location if record.minted else None}
+    for place in places - {desired.location}:
+        if place is None:
+            continue
+        stored = ports.store.stat(place)
+        found = ports.store.read(place) if stored.label is None and stored.state is State.READABLE else None
+        if stored.label or (found and found.attempt in record.attempts):
+            retire(place, stored, desired, desired.on_delete, ports)
+
+
+def _reopen(hold: Hold) -> None:
+    """Our enable may have landed after the other run's, whose key is dead then: only an open intent says so."""
+    ports, desired = hold.ports, hold.desired
+    record = ports.store.record(desired.account)
+    owner, place = (record.owner, record.location) if record else (desired.owner, desired.location)
+    theirs = replace(desired, owner=owner, location=place)
+    Hold.take(theirs, Actual(Status(enabled=True), Stored(), record), ports, Purpose.MINT)
 
 
 def _still_ours(hold: Hold) -> None:
@@ -209,7 +244,7 @@ def _generation(before: Status, ports: Ports) -> tuple[Status, str | None]:
 def _finish(desired: Desired, actual: Actual, ports: Ports) -> Outcome:
     record, content = _record(actual), actual.content
     minted = _refreshed(desired, actual) if plan.known(desired, actual) else None
-    if content and content.attempt == record.attempts[-1] and record.purpose is Purpose.MINT:
+    if content and content.attempt == record.attempts[-1] and (record.purpose is Purpose.MINT or not record.minted):
         minted = Minted(
             location=desired.location,
             version=actual.stored.version,
@@ -230,7 +265,11 @@ def _settle(minted: Minted, desired: Desired, actual: Actual, ports: Ports) -> O
     old = actual.record
     if old is None or old.open or old.minted != minted or old.owner != desired.owner:
         base = old or Record(0, False, desired.owner, Purpose.MINT, (minted.attempt,), desired.location)
-        Hold(desired, ports, base, ports.clock.monotonic()).close(minted)
+        hold = Hold(desired, ports, base, ports.clock.monotonic())
+        if old and old.open:
+            hold.renew()
+            _retire_others(old, hold)
+        hold.close(minted)
     put_label(minted, desired, ports)
     return Outcome(actual.status, minted)
 
@@ -262,14 +301,25 @@ def _rewrite(version: int, desired: Desired, actual: Actual, ports: Ports) -> Ou
     return conclude(hold, replace(minted, version=written, attempt=hold.attempt, field=desired.field), actual.status)
 
 
-def _move(source: Location, desired: Desired, actual: Actual, ports: Ports) -> Outcome:
+def _undelete(version: int, desired: Desired, actual: Actual, ports: Ports) -> Outcome:
     minted = _refreshed(desired, actual)
-    here = actual.content
-    content = here if here and here.key.fingerprint == minted.fingerprint else ports.store.read(source)
-    if content is None or content.key.fingerprint != minted.fingerprint:
-        raise Conflict("the Vault copy changed while it was looked at.")
+    hold = Hold.take(desired, actual, ports, Purpose.MOVE)  # a rival may be retiring it
+    ports.store.undelete(desired.location, version)
+    return conclude(hold, minted, actual.status)
+
+
+def _move(source: Location, desired: Desired, actual: Actual, ports: Ports) -> Outcome:
+    minted, known = _refreshed(desired, actual), plan.known(desired, actual)
     ports.store.preflight(desired.location, desired.account, seconds=2 * ports.lease)
     hold = Hold.take(desired, actual, ports, Purpose.MOVE, source)
+    if actual.origin and actual.origin.state is State.DELETED:
+        ports.store.undelete(source, actual.origin.version)
+    stored_at = known.version if known and known.location == source else None
+    places = ((desired.location, None), (source, stored_at))
+    copies = (ports.store.read(place, version) for place, version in places)
+    content = next((c for c in copies if c and c.key.fingerprint == minted.fingerprint), None)
+    if content is None:
+        raise Conflict("the Vault copy changed while it was looked at.")
     copy = Content(content.key, hold.attempt, desired.field)
     version = store_key(hold, copy, actual.stored.version)
     # Only now is the live key safe without its old copy; and that is no dead key, so it goes whatever the policy.
@@ -295,9 +345,7 @@ def _disable(action: Disable, desired: Desired, actual: Actual, ports: Ports) ->
     hold.keep()  # whoever took over may have stored a new key there
     if action.ours:
         retire(desired.location, actual.stored, desired, desired.on_delete, ports)
-    minted = hold.record.minted
-    if minted and minted.location != desired.location:
-        retire(minted.location, ports.store.stat(minted.location), desired, desired.on_delete, ports)
+    _retire_others(actual.record, hold)
     hold.close(None)
     return Outcome(replace(actual.status, enabled=False))
 

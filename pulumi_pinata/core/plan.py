@@ -110,13 +110,21 @@ def copy_state(desired: Desired, actual: Actual) -> Copy:
     if superseded(minted, actual):
         return Copy.STALE
     if minted.location != desired.location:
-        return Copy.ELSEWHERE if actual.origin and minted.version in actual.origin.readable else Copy.LOST
+        return Copy.ELSEWHERE if _restorable(minted, actual.origin) else Copy.LOST
     stored = actual.stored
     if stored.state is State.READABLE and _holds(minted, actual):
         return Copy.CURRENT
     if stored.state is State.DELETED and stored.version == minted.version:
         return Copy.DELETED
     return Copy.ROLLED_BACK if minted.version in stored.readable else Copy.LOST
+
+
+def _restorable(minted: Minted, copy: Stored | None) -> bool:
+    """Whether a copy elsewhere can still give the key back."""
+    if copy is None:
+        return False
+    deleted = copy.state is State.DELETED and copy.version == minted.version
+    return deleted or minted.version in copy.readable
 
 
 def superseded(minted: Minted, actual: Actual) -> bool:
@@ -150,8 +158,8 @@ def foreign_path(desired: Desired, actual: Actual) -> bool:
         if stored.label.minted is None:
             return stored.version > stored.label.released and not _bears_attempt(actual)  # somebody's since
         return not desired.owns(stored.label.owner) or stored.label.account != desired.account
-    if stored.version == 0:
-        return False
+    if stored.version == 0 or (stored.state is State.DESTROYED and not stored.readable):
+        return False  # nothing there that could be written over
     # No label: a crash before it was written, or somebody's own secret. Only our record can tell.
     witness = record.minted if record and desired.owns(record.owner) else desired.held
     if witness and witness.location == desired.location:
@@ -221,15 +229,23 @@ def _towards_on(desired: Desired, actual: Actual) -> Action:
 
 def _resume(desired: Desired, actual: Actual, record: Record) -> Action:
     """Inference is on and an intent was left open: how far did it come?"""
-    if record.purpose is Purpose.MINT:
+    minted = record.minted if desired.owns(record.owner) else None
+    if minted is None or record.purpose is Purpose.MINT:
         if actual.liveness is not Liveness.DEAD and _is_attempt(record, actual):
             return Finish()
-        if actual.liveness is Liveness.LIVE and not _rotation_wanted(desired, record.minted):
+        if record.purpose is Purpose.MOVE:
+            return _adopt(desired, actual)  # a person's key was being adopted: it is still theirs
+        if (
+            minted
+            and _holds(minted, actual)
+            and actual.liveness is Liveness.LIVE
+            and not _rotation_wanted(desired, record.minted)
+        ):
             return Finish()  # stopped before anything was switched off
         return Mint(disable_first=True, reason="an interrupted run minted a key that reached nobody")
-    if record.purpose is Purpose.MOVE and record.minted and not superseded(record.minted, actual):
-        here = _holds(record.minted, actual)
-        there = actual.origin is not None and actual.origin.state is State.READABLE
+    if record.purpose is Purpose.MOVE and not superseded(minted, actual):
+        here = _holds(minted, actual)
+        there = _restorable(minted, actual.origin)
         source = origin(desired, record)
         if source and (here or there):
             return Move(source)
