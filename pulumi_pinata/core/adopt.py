@@ -1,9 +1,9 @@
 """Take a key that a person stored in Vault into our keeping, as it is: no mint, and so no outage."""
 
 from pulumi_pinata.core import plan
+from pulumi_pinata.core.close import conclude
 from pulumi_pinata.core.converge import is_abandoned
 from pulumi_pinata.core.errors import Conflict, Refused
-from pulumi_pinata.core.execute import conclude
 from pulumi_pinata.core.intent import Hold
 from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Minted, Outcome, Purpose
 from pulumi_pinata.core.ports import Ports

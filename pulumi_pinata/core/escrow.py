@@ -1,8 +1,8 @@
 """Put a key from escrow into Vault, under the intent that it was minted for."""
 
 from pulumi_pinata.core import plan
+from pulumi_pinata.core.close import conclude
 from pulumi_pinata.core.errors import Refused
-from pulumi_pinata.core.execute import conclude
 from pulumi_pinata.core.intent import Hold
 from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Minted, Outcome, Sealed
 from pulumi_pinata.core.ports import Ports

@@ -8,6 +8,7 @@ from typing import NoReturn
 from typing_extensions import assert_never
 
 from pulumi_pinata.core import plan
+from pulumi_pinata.core.close import close_if_possible, conclude, left_elsewhere, put_label, retire, retire_others
 from pulumi_pinata.core.errors import Ambiguous, Conflict, PinataError, Refused, Transient
 from pulumi_pinata.core.intent import Hold
 from pulumi_pinata.core.model import (
@@ -18,7 +19,6 @@ from pulumi_pinata.core.model import (
     Desired,
     Disable,
     Finish,
-    Label,
     Location,
     Mint,
     Minted,
@@ -91,7 +91,7 @@ def _mint(action: Mint, desired: Desired, actual: Actual, ports: Ports) -> Outco
         key = ports.pinata.enable()  # P2: sent once, and only under a fresh fence
     except (Transient, Refused):
         # Proven to have minted nothing; but an earlier run's loose end stays open until it is repaired.
-        if settled and (live or not _left_elsewhere(hold)):
+        if settled and (live or not left_elsewhere(hold)):
             close_if_possible(hold, live)
         raise
     if key is None and (actual.record is None or not actual.record.open):
@@ -121,7 +121,7 @@ def _mint(action: Mint, desired: Desired, actual: Actual, ports: Ports) -> Outco
         marker=marker,
         trigger=desired.trigger,
     )
-    _retire_others(actual.record, hold)
+    retire_others(actual.record, hold)
     return conclude(hold, minted, status)  # P6; fails if somebody took over meanwhile
 
 
@@ -144,35 +144,13 @@ def _give_up(error: PinataError, key: PrivateKey, hold: Hold) -> NoReturn:
             f"the new key could not be stored ({error.message}) and could not be revoked either.",
             hint="Its intent stays open in Vault: run again, and it is revoked and minted anew.",
         ) from None
-    if not _left_elsewhere(hold):
+    if not left_elsewhere(hold):
         close_if_possible(hold, None)
     raise Refused(
         f"the new key could not be stored ({error.message}), so inference was switched off again.",
         about=error.about,
         hint=error.hint or "Mend Vault, then run again.",
     ) from None
-
-
-def _left_elsewhere(hold: Hold) -> bool:
-    """Whether a dead key is left at another path, so that the intent must stay open for the next run to tidy."""
-    minted = hold.record.minted
-    return minted is not None and minted.location != hold.desired.location
-
-
-def _retire_others(record: Record | None, hold: Hold) -> None:
-    """Retire what earlier runs left at other places than the declared one; before the intent closes, to be sure."""
-    if record is None:
-        return
-    hold.keep()
-    desired, ports = hold.desired, hold.ports
-    places = {record.location, record.source, record.minted.location if record.minted else None}
-    for place in places - {desired.location}:
-        if place is None:
-            continue
-        stored = ports.store.stat(place)
-        found = ports.store.read(place) if stored.label is None and stored.state is State.READABLE else None
-        if stored.label or (found and found.attempt in record.attempts):
-            retire(place, stored, desired, desired.on_delete, ports)
 
 
 def _reopen(hold: Hold) -> None:
@@ -204,14 +182,6 @@ def _escrowed(key: PrivateKey, hold: Hold) -> str | None:
     except PinataError as failure:
         hold.ports.notice(f"the key could not be sealed into escrow: {failure}")
         return None
-
-
-def close_if_possible(hold: Hold, minted: Minted | None) -> None:
-    """Close on the way out of a failure, which is the error that matters."""
-    try:
-        hold.close(minted)
-    except PinataError:
-        return  # an intent left open is safe: the next run finds it
 
 
 def revoke(ports: Ports) -> None:
@@ -268,7 +238,7 @@ def _settle(minted: Minted, desired: Desired, actual: Actual, ports: Ports) -> O
         hold = Hold(desired, ports, base, ports.clock.monotonic())
         if old and old.open:
             hold.renew()
-            _retire_others(old, hold)
+            retire_others(old, hold)
         hold.close(minted)
     put_label(minted, desired, ports)
     return Outcome(actual.status, minted)
@@ -329,13 +299,6 @@ def _move(source: Location, desired: Desired, actual: Actual, ports: Ports) -> O
     return conclude(hold, moved, actual.status)
 
 
-def conclude(hold: Hold, minted: Minted, status: Status) -> Outcome:
-    """P6: close the intent, then label the secret."""
-    hold.close(minted)
-    put_label(minted, hold.desired, hold.ports)
-    return Outcome(status, minted)
-
-
 def _disable(action: Disable, desired: Desired, actual: Actual, ports: Ports) -> Outcome:
     hold = Hold.take(desired, actual, ports, Purpose.DISABLE)
     if not action.already_off:
@@ -345,30 +308,9 @@ def _disable(action: Disable, desired: Desired, actual: Actual, ports: Ports) ->
     hold.keep()  # whoever took over may have stored a new key there
     if action.ours:
         retire(desired.location, actual.stored, desired, desired.on_delete, ports)
-    _retire_others(actual.record, hold)
+    retire_others(actual.record, hold)
     hold.close(None)
     return Outcome(replace(actual.status, enabled=False))
-
-
-def retire(location: Location, stored: Stored, desired: Desired, policy: OnDelete, ports: Ports) -> None:
-    """Treat the versions of a Vault copy that are of no more use by `policy`, and let go of the path.
-
-    Versions are named, never "the latest": a run that took over may have stored a live key in a newer one.
-    """
-    if stored.version == 0 or (stored.label and not desired.owns(stored.label.owner)):
-        return
-    if policy is OnDelete.DESTROY:
-        ports.store.destroy(location, tuple(range(1, stored.version + 1)))
-    if policy is OnDelete.SOFT_DELETE and stored.state is State.READABLE:
-        ports.store.soft_delete(location, stored.version)
-    label = Label(desired.owner, desired.account, None, released=stored.version)
-    ports.store.label(location, Stored(label=label, labels=stored.labels))
-
-
-def put_label(minted: Minted, desired: Desired, ports: Ports) -> None:
-    """Mirror the record into the secret's custom metadata; last, since it vouches for all that came before."""
-    label = Label(desired.owner, desired.account, minted)
-    ports.store.label(minted.location, Stored(label=label, labels=desired.labels))
 
 
 def _record(actual: Actual) -> Record:

@@ -5,10 +5,10 @@ A move within one mount needs none of this: `plan` sees it in the record.
 
 from dataclasses import replace
 
-from pulumi_pinata.core import execute, observe, plan
+from pulumi_pinata.core import observe, plan
+from pulumi_pinata.core.close import close_if_possible, conclude, retire
 from pulumi_pinata.core.converge import is_abandoned
 from pulumi_pinata.core.errors import Conflict, Refused
-from pulumi_pinata.core.execute import close_if_possible
 from pulumi_pinata.core.intent import Hold
 from pulumi_pinata.core.model import Actual, Content, Desired, Minted, OnDelete, Purpose
 from pulumi_pinata.core.ports import Ports
@@ -48,7 +48,7 @@ def relocate(old: Desired, old_ports: Ports, new: Desired, new_ports: Ports) -> 
     # The key is durable in its new home, recorded and labelled there; only now may the old one go.
     hold.keep()
     stored = old_ports.store.stat(minted.location)
-    execute.retire(minted.location, stored, old, OnDelete.DESTROY, old_ports)
+    retire(minted.location, stored, old, OnDelete.DESTROY, old_ports)
     hold.close(None)
 
 
@@ -82,7 +82,7 @@ def _arrive(content: Content, minted: Minted, new: Desired, target: Actual, port
     hold = Hold.take(new, target, ports, Purpose.MOVE)
     copy = Content(content.key, hold.attempt, new.field)
     version = store_key(hold, copy, target.stored.version)
-    execute.conclude(
+    conclude(
         hold,
         replace(minted, location=new.location, version=version, attempt=hold.attempt, field=new.field),
         target.status,
