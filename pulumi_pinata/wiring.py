@@ -11,6 +11,7 @@ from pathlib import Path
 from pulumi_pinata.adapters.clock import SystemClock
 from pulumi_pinata.adapters.escrow_age import AgeEscrow
 from pulumi_pinata.adapters.pinata_http import CreditsClient, PinataClient
+from pulumi_pinata.adapters.signals import shielded
 from pulumi_pinata.adapters.vault_kv import VaultStore
 from pulumi_pinata.adapters.vault_login import Credentials
 from pulumi_pinata.core.account import Account, identify
@@ -49,9 +50,8 @@ def session(
         pinata = stack.enter_context(closing(PinataClient(settings.api_url, jwt, settings.timeout)))
         attempts = Attempts(secrets.token_hex(8))
         escrow = _escrow(env)
-        ports = Ports(
-            pinata, store, SystemClock(), attempts, settings.timeout, notice, escrow.prepare() if escrow else None
-        )
+        sealed = escrow.prepare() if escrow else None
+        ports = Ports(pinata, store, SystemClock(), attempts, settings.timeout, notice, sealed, shielded)
         yield Session(account, ports, store.field)
 
 

@@ -80,36 +80,16 @@ def _mint(action: Mint, desired: Desired, actual: Actual, ports: Ports) -> Outco
     ports.store.preflight(desired.location, desired.account, seconds=2 * ports.lease)
     # P1: from here on, whoever finds the account on and this intent open knows that the key reached nobody.
     hold = Hold.take(desired, actual, ports, Purpose.MINT)
-    settled = actual.record is None or not actual.record.open
-    live = hold.record.minted
-    try:
-        if action.disable_first:
-            hold.keep()
-            revoke(ports)
-            settled, live = True, None
-        hold.keep()
-        key = ports.pinata.enable()  # P2: sent once, and only under a fresh fence
-    except (Transient, Refused):
-        # Proven to have minted nothing; but an earlier run's loose end stays open until it is repaired.
-        if settled and (live or not left_elsewhere(hold)):
-            close_if_possible(hold, live)
-        raise
-    if key is None and (actual.record is None or not actual.record.open):
-        # Nothing of ours was under way, so somebody else switched it on meanwhile: the policy decides.
-        close_if_possible(hold, live)
-        raise Conflict("inference was switched on by somebody else meanwhile.", hint="Run again.")
-    if key is None:
-        raise Ambiguous(
-            "inference was switched on, but its key was not handed out.", hint="Run again: it is minted anew."
-        )
-    try:
-        # P3 and P4: the first thing after the reply.
-        version = store_key(hold, Content(key, hold.attempt, desired.field), actual.stored.version)
-    except Conflict:
-        _reopen(hold)
-        raise
-    except PinataError as error:
-        _give_up(error, key, hold)
+    with ports.shield():
+        key = _enable(action, actual, hold)
+        try:
+            # P3 and P4: the first thing after the reply.
+            version = store_key(hold, Content(key, hold.attempt, desired.field), actual.stored.version)
+        except Conflict:
+            _reopen(hold)
+            raise
+        except PinataError as error:
+            _give_up(error, key, hold)
     status, marker = _generation(actual.status, ports)  # P5: how to know this key again
     minted = Minted(
         location=desired.location,
@@ -123,6 +103,32 @@ def _mint(action: Mint, desired: Desired, actual: Actual, ports: Ports) -> Outco
     )
     retire_others(actual.record, hold)
     return conclude(hold, minted, status)  # P6; fails if somebody took over meanwhile
+
+
+def _enable(action: Mint, actual: Actual, hold: Hold) -> PrivateKey:
+    """P2, and before it the revocation of the key that is live; both only under a fresh fence."""
+    pinata = hold.ports.pinata
+    fresh = actual.record is None or not actual.record.open
+    settled, live = fresh, hold.record.minted
+    try:
+        if action.disable_first:
+            hold.keep()
+            revoke(hold.ports)
+            settled, live = True, None
+        hold.keep()
+        key = pinata.enable()  # sent once
+    except (Transient, Refused):
+        # Proven to have minted nothing; but an earlier run's loose end stays open until it is repaired.
+        if settled and (live or not left_elsewhere(hold)):
+            close_if_possible(hold, live)
+        raise
+    if key is not None:
+        return key
+    if fresh:
+        # Nothing of ours was under way, so somebody else switched it on meanwhile: the policy decides.
+        close_if_possible(hold, live)
+        raise Conflict("inference was switched on by somebody else meanwhile.", hint="Run again.")
+    raise Ambiguous("inference was switched on, but its key was not handed out.", hint="Run again: it is minted anew.")
 
 
 def _give_up(error: PinataError, key: PrivateKey, hold: Hold) -> NoReturn:

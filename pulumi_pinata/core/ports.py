@@ -4,6 +4,7 @@ Implementations translate all library errors, so that the core catches nothing e
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
@@ -130,7 +131,8 @@ class Ports:
     """All that one account's convergence acts through.
 
     `timeout` bounds one call in seconds; `attempts` names the tries of this run; `notice` tells a person, in one
-    line, what they would otherwise wonder about; `escrow` takes a key that Vault will not, where there is one.
+    line, what they would otherwise wonder about; `escrow` takes a key that Vault will not, where there is one;
+    `shield` makes a block that signals do not interrupt.
     """
 
     pinata: PinataApi
@@ -140,6 +142,7 @@ class Ports:
     timeout: float
     notice: Callable[[str], None]
     escrow: Escrow | None = None
+    shield: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
     def lease(self) -> float:
