@@ -22,6 +22,7 @@ from pulumi.dynamic import (
 from pulumi_pinata import announcements, properties, wiring
 from pulumi_pinata._errors import clean
 from pulumi_pinata.core import observe, plan
+from pulumi_pinata.core.account import Account
 from pulumi_pinata.core.converge import converge
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.model import Condition, Desired, Minted, Mode
@@ -60,11 +61,11 @@ class InferenceProvider(ResourceProvider):
         ):
             replaces = ["credentials"]
         drifted = olds.get("condition") not in (Condition.READY.value, Condition.OBSERVED.value)
-        moved_on = olds.get(_PROVIDER) != news.get(_PROVIDER) or olds.get("schema_version") != properties.SCHEMA_VERSION
+        outdated = olds.get(_PROVIDER) != news.get(_PROVIDER) or olds.get("schema_version") != properties.SCHEMA_VERSION
         if known:
             for line in announcements.of(olds, news, changed, replaces=bool(replaces)):
                 _say(str(news.get("owner")), line)
-        return DiffResult(changes=bool(changed or drifted or moved_on), replaces=replaces, delete_before_replace=True)
+        return DiffResult(changes=bool(changed or drifted or outdated), replaces=replaces, delete_before_replace=True)
 
     @clean
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -163,7 +164,7 @@ def _relocate(before: Settings, want: Desired, held: Minted, ports: Ports) -> No
 
 
 @contextmanager
-def _session(settings: Settings) -> Iterator[tuple[Any, Ports]]:
+def _session(settings: Settings) -> Iterator[tuple[Account, Ports]]:
     with wiring.session(settings, notice=lambda line: _say(settings.owner, line)) as found:
         yield found.account, found.ports
 

@@ -50,7 +50,7 @@ def decide(desired: Desired, actual: Actual) -> Action:
     if desired.mode is Mode.OBSERVED:
         return Nothing()
     record = actual.record
-    theirs = record is not None and (record.open or record.minted is not None) and not desired.owns(record.owner)
+    theirs = _theirs(desired, record)
     if theirs and desired.adopt is Adopt.OBSERVE:
         return Nothing()
     if record and record.open:
@@ -66,11 +66,13 @@ def decide(desired: Desired, actual: Actual) -> Action:
 def condition(desired: Desired, actual: Actual) -> Condition:
     """How an account that is declared enabled stands."""
     record = actual.record
+    if not actual.status.enabled and not (record and record.open):
+        return Condition.OFF
+    if desired.adopt is Adopt.OBSERVE and _theirs(desired, record):
+        return Condition.OBSERVED
     if record and record.open:
         return Condition.INTERRUPTED
-    if not actual.status.enabled:
-        return Condition.OFF
-    if foreign_path(desired, actual) or (record and record.minted and not desired.owns(record.owner)):
+    if foreign_path(desired, actual) or _theirs(desired, record):
         return Condition.CONFLICT
     match copy_state(desired, actual):
         case Copy.NONE:
@@ -82,6 +84,11 @@ def condition(desired: Desired, actual: Actual) -> Condition:
         case Copy.CURRENT if isinstance(decide(desired, actual), Nothing):
             return Condition.READY
     return Condition.DRIFTED
+
+
+def _theirs(desired: Desired, record: Record | None) -> bool:
+    """Whether another owner manages the account, or is about to."""
+    return record is not None and (record.open or record.minted is not None) and not desired.owns(record.owner)
 
 
 def known(desired: Desired, actual: Actual) -> Minted | None:
