@@ -1,11 +1,11 @@
 """Take a key that a person stored in Vault into our keeping, as it is: no mint, and so no outage."""
 
 from pulumi_pinata.core import plan
-from pulumi_pinata.core.close import conclude
+from pulumi_pinata.core.close import conclude, described
 from pulumi_pinata.core.converge import is_abandoned
 from pulumi_pinata.core.errors import Conflict, Refused
 from pulumi_pinata.core.intent import Hold
-from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Minted, Outcome, Purpose
+from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Outcome, Purpose
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.secret import PrivateKey
 from pulumi_pinata.core.store import store_key
@@ -33,15 +33,6 @@ def adopt_key(key: PrivateKey, desired: Desired, ports: Ports) -> Outcome:
         )
     ports.store.preflight(desired.location, desired.account, seconds=2 * ports.lease)
     hold = Hold.take(desired, actual, ports, Purpose.MOVE)
-    version = store_key(hold, Content(key, hold.attempt, desired.field), stored.version)
-    minted = Minted(
-        location=desired.location,
-        version=version,
-        fingerprint=key.fingerprint,
-        attempt=hold.attempt,
-        field=desired.field,
-        created_at=status.created_at,
-        marker=actual.marker,
-        trigger=desired.trigger,
-    )
-    return conclude(hold, minted, status)
+    content = Content(key, hold.attempt, desired.field)
+    version = store_key(hold, content, stored.version)
+    return conclude(hold, described(desired, content, version, status, actual.marker), status)

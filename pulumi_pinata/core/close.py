@@ -2,8 +2,34 @@
 
 from pulumi_pinata.core.errors import PinataError
 from pulumi_pinata.core.intent import Hold
-from pulumi_pinata.core.model import Desired, Label, Location, Minted, OnDelete, Outcome, Record, State, Status, Stored
+from pulumi_pinata.core.model import (
+    Content,
+    Desired,
+    Label,
+    Location,
+    Minted,
+    OnDelete,
+    Outcome,
+    Record,
+    State,
+    Status,
+    Stored,
+)
 from pulumi_pinata.core.ports import Ports
+
+
+def described(desired: Desired, content: Content, version: int, status: Status, marker: str | None) -> Minted:
+    """Everything about a key that was just stored but itself."""
+    return Minted(
+        location=desired.location,
+        version=version,
+        fingerprint=content.key.fingerprint,
+        attempt=content.attempt,
+        field=content.field,
+        created_at=status.created_at,
+        marker=marker,
+        trigger=desired.trigger,
+    )
 
 
 def conclude(hold: Hold, minted: Minted, status: Status) -> Outcome:

@@ -1,10 +1,10 @@
 """Put a key from escrow into Vault, under the intent that it was minted for."""
 
 from pulumi_pinata.core import plan
-from pulumi_pinata.core.close import conclude
+from pulumi_pinata.core.close import conclude, described
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.intent import Hold
-from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Minted, Outcome, Sealed
+from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Outcome, Sealed
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.store import store_key
 
@@ -39,14 +39,4 @@ def restore(sealed: Sealed, desired: Desired, ports: Ports) -> Outcome:
     hold.renew()  # from here on no other run mints
     content = Content(sealed.key, sealed.attempt, sealed.field)
     version = store_key(hold, content, stored.version)
-    minted = Minted(
-        location=desired.location,
-        version=version,
-        fingerprint=sealed.key.fingerprint,
-        attempt=sealed.attempt,
-        field=sealed.field,
-        created_at=status.created_at,
-        marker=ports.pinata.marker(),
-        trigger=desired.trigger,
-    )
-    return conclude(hold, minted, status)
+    return conclude(hold, described(desired, content, version, status, ports.pinata.marker()), status)

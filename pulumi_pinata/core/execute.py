@@ -8,7 +8,15 @@ from typing import NoReturn
 from typing_extensions import assert_never
 
 from pulumi_pinata.core import plan
-from pulumi_pinata.core.close import close_if_possible, conclude, left_elsewhere, put_label, retire, retire_others
+from pulumi_pinata.core.close import (
+    close_if_possible,
+    conclude,
+    described,
+    left_elsewhere,
+    put_label,
+    retire,
+    retire_others,
+)
 from pulumi_pinata.core.errors import Ambiguous, Conflict, PinataError, Refused, Transient
 from pulumi_pinata.core.intent import Hold
 from pulumi_pinata.core.model import (
@@ -82,25 +90,17 @@ def _mint(action: Mint, desired: Desired, actual: Actual, ports: Ports) -> Outco
     hold = Hold.take(desired, actual, ports, Purpose.MINT)
     with ports.shield():
         key = _enable(action, actual, hold)
+        content = Content(key, hold.attempt, desired.field)
         try:
             # P3 and P4: the first thing after the reply.
-            version = store_key(hold, Content(key, hold.attempt, desired.field), actual.stored.version)
+            version = store_key(hold, content, actual.stored.version)
         except Conflict:
             _reopen(hold)
             raise
         except PinataError as error:
             _give_up(error, key, hold)
     status, marker = _generation(actual.status, ports)  # P5: how to know this key again
-    minted = Minted(
-        location=desired.location,
-        version=version,
-        fingerprint=key.fingerprint,
-        attempt=hold.attempt,
-        field=desired.field,
-        created_at=status.created_at,
-        marker=marker,
-        trigger=desired.trigger,
-    )
+    minted = described(desired, content, version, status, marker)
     retire_others(actual.record, hold)
     return conclude(hold, minted, status)  # P6; fails if somebody took over meanwhile
 
@@ -221,16 +221,7 @@ def _finish(desired: Desired, actual: Actual, ports: Ports) -> Outcome:
     record, content = _record(actual), actual.content
     minted = _refreshed(desired, actual) if plan.known(desired, actual) else None
     if content and content.attempt == record.attempts[-1] and (record.purpose is Purpose.MINT or not record.minted):
-        minted = Minted(
-            location=desired.location,
-            version=actual.stored.version,
-            fingerprint=content.key.fingerprint,
-            attempt=content.attempt,
-            field=content.field,
-            created_at=actual.status.created_at,
-            marker=actual.marker,
-            trigger=desired.trigger,
-        )
+        minted = described(desired, content, actual.stored.version, actual.status, actual.marker)
     if minted is None:
         raise Conflict("the account changed while it was looked at.")
     return _settle(minted, desired, actual, ports)
