@@ -73,6 +73,7 @@ class Desired:
 
     `owner` names who manages it (and `former_owners` the names it had); `account` is the account's fingerprint;
     `trigger` a digest of the rotation trigger; `labels` the custom metadata that the user wants on the secret.
+    `outworn` is the fingerprint of a key to replace, if that is still the one.
     `held` is the key that the caller's own state remembers: it stands in where Vault has forgotten (a wiped or
     restored Vault), so that what is ours can still be repaired or switched off.
     """
@@ -89,6 +90,7 @@ class Desired:
     on_lost_key: OnLostKey = OnLostKey.REMINT
     adopt: Adopt = Adopt.REFUSE
     former_owners: tuple[str, ...] = ()
+    outworn: str | None = None
     held: Minted | None = None
 
     def owns(self, owner: str) -> bool:

@@ -313,7 +313,9 @@ def _adopt(desired: Desired, actual: Actual) -> Action:
 
 
 def _rotation_wanted(desired: Desired, minted: Minted | None) -> bool:
-    return desired.trigger is not None and (minted is None or minted.trigger != desired.trigger)
+    outworn = minted is not None and minted.fingerprint == desired.outworn
+    triggered = desired.trigger is not None and (minted is None or minted.trigger != desired.trigger)
+    return outworn or triggered
 
 
 def _is_attempt(record: Record, actual: Actual) -> bool:

@@ -1,0 +1,1 @@
+"""GitOps for Pinata Inference: manifests in Git, planned, guarded and applied, for one account or thousands."""
