@@ -7,8 +7,7 @@ from pulumi import Input, Output, ResourceOptions
 from pulumi.dynamic import Resource
 
 from pulumi_pinata._credits_provider import CreditsTopUpProvider
-from pulumi_pinata.core import reference
-from pulumi_pinata.resource import plain
+from pulumi_pinata.resource import plain, refuse_literals
 
 
 @dataclass(kw_only=True)
@@ -59,8 +58,7 @@ class CreditsTopUp(Resource, module="pinata", name="CreditsTopUp"):
     ) -> None:
         """Declare it. Raises Refused for a literal JWT."""
         props: dict[str, Any] = plain(args)
-        if isinstance(props.get("credentials"), str):
-            reference.parse(props["credentials"], f"{resource_name}: credentials")
+        refuse_literals(resource_name, props)
         props["account_fingerprint"] = None
         opts = ResourceOptions.merge(opts, ResourceOptions(delete_before_replace=True))
         super().__init__(CreditsTopUpProvider(), resource_name, props, opts)

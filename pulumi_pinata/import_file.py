@@ -43,7 +43,7 @@ def build(name: str, owner: str, inputs: dict[str, Any], *, take_over: bool, ado
                     about="vault.field",
                     hint="Name the field that holds the key: --input vault.field=NAME.",
                 )
-            adopt_key(PrivateKey(value), wiring.desired(settings, found.account, Mode.ENABLED, None), ports)
+            adopt_key(PrivateKey(value.reveal()), wiring.desired(settings, found.account, Mode.ENABLED, None), ports)
         holder = _holder(wiring.desired(settings, found.account, Mode.ENABLED, None), ports.store.stat(location).label)
         if holder != owner and not take_over:
             raise Refused(

@@ -88,7 +88,7 @@ def _check_vault(top: Reader, environ: Mapping[str, str]) -> Any:
     values: dict[str, Any] = {
         "address": vault.text("address", environ.get("VAULT_ADDR"), checked_url),
         "mount": vault.text("mount", DEFAULT_MOUNT, checked_path),
-        "path": vault.text("path", f"pinata/{name}" if name else None, checked_path),
+        "path": vault.text("path", f"pinata/{name}" if name else None, _secret_path),
         "namespace": vault.text("namespace", environ.get("VAULT_NAMESPACE") or None),
         "field": vault.text("field", DEFAULT_FIELD, _field),
         "custom_metadata": vault.labels("custom_metadata"),
@@ -237,6 +237,12 @@ def reference_text(text: str, about: str) -> str:
     """`text`, if it is a reference. Raises Refused like `reference.parse`."""
     reference.parse(text, about)
     return text
+
+
+def _secret_path(text: str, about: str) -> str:
+    if text.partition("/")[0] == "pinata-inference":
+        raise Refused("the accounts' records live there.", about=about, hint="Choose a path outside pinata-inference/.")
+    return checked_path(text, about)
 
 
 def _owner(text: str, about: str) -> str:

@@ -12,6 +12,7 @@ from pulumi.dynamic import Resource
 from pulumi_pinata import claims
 from pulumi_pinata._provider import InferenceProvider
 from pulumi_pinata.core import reference
+from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.properties import INPUTS, OUTPUTS
 
 OnDelete = Literal["soft_delete", "destroy", "retain"]
@@ -194,9 +195,11 @@ class Inference(Resource, module="pinata", name="Inference"):
         props: dict[str, Any] = {name: args.get(name) for name in INPUTS if args.get(name) is not None}
         unknown = set(args) - set(INPUTS)
         props.update({name: args[name] for name in unknown})  # `check` refuses them, with a suggestion
-        if isinstance(props.get("credentials"), str):
-            reference.parse(props["credentials"], f"{resource_name}: credentials")
-        claims.claim(resource_name, props, exists=bool(opts and opts.id))
+        refuse_literals(resource_name, props)
+        try:
+            claims.claim(resource_name, props, exists=bool(opts and opts.id))
+        except Refused as refused:
+            raise _RefusedInProgram(str(refused)) from None
         props["owner"] = "pulumi:" + "/".join(
             (pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack(), resource_name)
         )
@@ -234,6 +237,28 @@ def _arguments(positional: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[d
     if args is not None and given:
         raise TypeError("Inference takes either an args object or keywords, not both")
     return plain(args) if args is not None else plain(given), cast("ResourceOptions | None", opts)
+
+
+class _RefusedInProgram(Refused, pulumi.RunError):
+    """Pulumi shows it without a traceback, whose source lines would show the very literal that is refused."""
+
+
+def refuse_literals(resource_name: str, props: Mapping[str, Any]) -> None:
+    """Refuse what is not a reference where one belongs, before the engine (and its logs) sees it."""
+    vault = props.get("vault")
+    auth = vault.get("auth") if isinstance(vault, Mapping) else None
+    named = {"credentials": props.get("credentials")}
+    if isinstance(auth, Mapping):
+        named |= {f"vault.auth.{name}": auth.get(name) for name in ("token", "secret_id", "jwt", "password")}
+    for about, value in named.items():
+        if isinstance(value, str):
+            try:
+                reference.parse(value, f"{resource_name}: {about}")
+            except Refused as refused:
+                bare = _RefusedInProgram(str(refused))
+            else:
+                continue
+            raise bare
 
 
 def plain(value: Any) -> Any:

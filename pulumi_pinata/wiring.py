@@ -2,15 +2,19 @@
 
 import os
 import secrets
+import stat
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pulumi_pinata.adapters.clock import SystemClock
 from pulumi_pinata.adapters.escrow_age import AgeEscrow
 from pulumi_pinata.adapters.pinata_http import CreditsClient, PinataClient
+from pulumi_pinata.adapters.pinata_transport import SharedPool
 from pulumi_pinata.adapters.signals import shielded
 from pulumi_pinata.adapters.vault_kv import VaultStore
 from pulumi_pinata.adapters.vault_login import Credentials
@@ -27,37 +31,94 @@ _LONGEST = 64 * 1024
 
 @dataclass(frozen=True)
 class Session:
-    """One account, ready to be worked on; `field` reads one field of any secret."""
+    """One account, ready to be worked on.
+
+    `field` reads one field of any secret; `credits` makes a client of the account's top-up, to be closed.
+    """
 
     account: Account
     ports: Ports
-    field: Callable[[Location, str], str | None]
+    field: Callable[[Location, str], Secret | None]
+    credits: Callable[[], CreditsClient]
+
+
+class Connections:
+    """What many accounts share: connections to each API, and a login to each Vault; for any number of threads.
+
+    References are followed anew for each session, so a rotated JWT needs no new Connections; a Vault login is made
+    once. `with Connections(…) as connections:` lets go of everything at the end.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None = None, *, size: int = 16) -> None:
+        self.environ = os.environ if environ is None else environ
+        self._size = size
+        self._lock = threading.Lock()
+        self._pools: dict[str, SharedPool] = {}
+        self._stores: dict[object, VaultStore] = {}
+
+    def __enter__(self) -> "Connections":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            for pool in self._pools.values():
+                pool.shut()
+            for store in self._stores.values():
+                store.close()
+            self._pools, self._stores = {}, {}
+
+    def pool(self, api_url: str) -> SharedPool:
+        """The connections to an API."""
+        with self._lock:
+            if api_url not in self._pools:
+                self._pools[api_url] = SharedPool(api_url, self._size)
+            return self._pools[api_url]
+
+    def store(self, vault: VaultSettings, timeout: float) -> VaultStore:
+        """The Vault, logged in to at its first call, with the records at the mount of `vault`."""
+        key = (vault.address, vault.namespace, vault.auth, vault.ca_cert, timeout)
+        with self._lock:
+            if key not in self._stores:
+                self._stores[key] = _store(vault, timeout, self.environ, self._size)
+            return self._stores[key].at(vault.location.mount)
 
 
 @contextmanager
 def session(
-    settings: Settings, *, notice: Callable[[str], None], environ: Mapping[str, str] | None = None
+    settings: Settings,
+    *,
+    notice: Callable[[str], None],
+    environ: Mapping[str, str] | None = None,
+    connections: Connections | None = None,
 ) -> Iterator[Session]:
-    """Follow the references and connect; everything is let go of at the end.
+    """Follow the references and connect; everything is let go of at the end, but for what `connections` share.
 
     Raises Refused for a reference that leads nowhere or a JWT that is malformed, expired or of another account.
     """
-    env = os.environ if environ is None else environ
+    env = connections.environ if connections else os.environ if environ is None else environ
     with ExitStack() as stack:
-        store = stack.enter_context(closing(_store(settings, env)))
+        if connections:
+            store, pool = connections.store(settings.vault, settings.timeout), connections.pool(settings.api_url)
+        else:
+            store, pool = stack.enter_context(closing(_store(settings.vault, settings.timeout, env))), None
         jwt = _resolve(settings.credentials, "credentials", env, store)
         account = identify(jwt, settings.account, now=time.time())
-        pinata = stack.enter_context(closing(PinataClient(settings.api_url, jwt, settings.timeout)))
+        pinata = stack.enter_context(closing(PinataClient(settings.api_url, jwt, settings.timeout, pool)))
         attempts = Attempts(secrets.token_hex(8))
         escrow = _escrow(env)
         sealed = escrow.prepare() if escrow else None
         ports = Ports(pinata, store, SystemClock(), attempts, settings.timeout, notice, sealed, shielded)
-        yield Session(account, ports, store.field)
+        credits = partial(CreditsClient, settings.api_url, jwt, settings.timeout, pool)
+        yield Session(account, ports, store.field, credits)
 
 
 @contextmanager
 def credits_session(
-    api_url: str, credentials: Reference, account: str | None, timeout: float, recorded: str | None
+    api_url: str,
+    credentials: Reference,
+    account: str | None,
+    timeout: float,
+    recorded: str | None,
 ) -> Iterator[tuple[Account, CreditsClient]]:
     """The account and its top-up configuration.
 
@@ -83,7 +144,7 @@ def same_account(found: str, recorded: str | None) -> None:
 def fingerprint(settings: Settings, environ: Mapping[str, str] | None = None) -> str:
     """The fingerprint of the account that the settings' credentials speak for."""
     env = os.environ if environ is None else environ
-    with closing(_store(settings, env)) as store:
+    with closing(_store(settings.vault, settings.timeout, env)) as store:
         jwt = _resolve(settings.credentials, "credentials", env, store)
     return identify(jwt, settings.account, now=time.time()).fingerprint
 
@@ -127,15 +188,15 @@ def local_problems(settings: Settings, environ: Mapping[str, str] | None = None)
     return problems
 
 
-def _store(settings: Settings, env: Mapping[str, str]) -> VaultStore:
-    vault = settings.vault
+def _store(vault: VaultSettings, timeout: float, env: Mapping[str, str], pool: int = 10) -> VaultStore:
     return VaultStore(
         vault.address,
         vault.location.mount,
         _credentials(vault.auth, env),
-        timeout=settings.timeout,
+        timeout=timeout,
         namespace=vault.namespace,
         ca_cert=_ca_cert(vault, env),
+        pool=pool,
     )
 
 
@@ -164,7 +225,7 @@ def _credentials(auth: AuthSettings, env: Mapping[str, str]) -> Credentials:
         return Credentials("token", _default_token(env))
     name = auth.name
     if not isinstance(name, str):
-        name = _read(name, about, env).reveal()
+        return Credentials(auth.method, _read(auth.secret, about, env), _read(name, about, env), auth.mount)
     return Credentials(auth.method, _read(auth.secret, about, env), name, auth.mount)
 
 
@@ -172,9 +233,13 @@ def _default_token(env: Mapping[str, str]) -> Secret:
     """As the `vault` command finds it: VAULT_TOKEN, else the file that `vault login` leaves."""
     if token := env.get("VAULT_TOKEN"):
         return Secret(token)
-    home = Path("~/.vault-token").expanduser()
-    if home.is_file():
-        return _read_file(FileReference(str(home)), "vault.auth")
+    home = FileReference("~/.vault-token")
+    try:
+        there = Path(home.path).expanduser().is_file()
+    except (OSError, RuntimeError):
+        there = False  # of another user, or of a user without a home
+    if there:
+        return _read_file(home, "vault.auth")
     raise Refused(
         "no Vault login: VAULT_TOKEN is not set, and there is no ~/.vault-token.",
         about="vault.auth",
@@ -188,7 +253,7 @@ def _resolve(where: Reference, about: str, env: Mapping[str, str], store: VaultS
     if store is None:
         raise Refused("a vault: reference is not supported here.", about=about, hint="Use env: or file:.")
     if value := store.field(where.location, where.field):
-        return Secret(value)
+        return value
     raise Refused(
         f"Vault has no field {where.field!r} at {where.location}.", about=about, hint="Check mount, path and field."
     )
@@ -209,18 +274,22 @@ def _read(where: Reference, about: str, env: Mapping[str, str]) -> Secret:
 
 
 def _read_file(where: FileReference, about: str) -> Secret:
-    path = Path(where.path).expanduser()
+    path = Path(where.path)
     try:
-        with path.open("rb") as file:
-            text = file.read(_LONGEST + 1).decode().strip()
+        path = path.expanduser()
+        # Not blocking: to open a FIFO would wait for a writer.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError("not a plain file")  # noqa: TRY301
+            found = file.read(_LONGEST + 1)
+            if not found.strip() or len(found) > _LONGEST:
+                raise Refused(f"the file {str(path)!r} is empty, or too long for a credential.", about=about)
+            return Secret(found.decode().strip())
     except FileNotFoundError:
         raise Refused(f"there is no file {str(path)!r}.", about=about, hint="Check the path.") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise Refused(
             f"the file {str(path)!r} cannot be read ({type(error).__name__}).",
             about=about,
             hint="Check its permissions.",
         ) from None
-    if not text or len(text) > _LONGEST:
-        raise Refused(f"the file {str(path)!r} is empty, or too long for a credential.", about=about)
-    return Secret(text)

@@ -39,25 +39,27 @@ class AgeEscrow:
             raise _unusable(self._folder, error) from None
         if not os.access(self._folder, os.W_OK | os.X_OK):
             raise _unusable(self._folder, PermissionError())
+        if self._folder.stat().st_mode & 0o022:
+            # age does not say who sealed: a file that somebody else put there would be imported as ours.
+            raise Refused(
+                f"others can write to {str(self._folder)!r}.", about="PINATA_ESCROW_DIRECTORY", hint="chmod 700 it."
+            )
         return self
 
     def seal(self, sealed: Sealed) -> str:
         """See `Escrow.seal`."""
-        note = {
-            "schema": 1,
-            "key": sealed.key.reveal(),
-            "account": sealed.account,
-            "attempt": sealed.attempt,
-            "mount": sealed.location.mount,
-            "path": sealed.location.path,
-            "field": sealed.field,
-        }
         path = self._folder / f"{sealed.account}-{sealed.attempt}.age"
         try:
-            _write_durably(path, pyrage.encrypt(json.dumps(note).encode(), [self._recipient]))
+            _write_durably(path, pyrage.encrypt(_note(sealed), [self._recipient]))
         except OSError as error:
             raise _unusable(path, error) from None
         return str(path)
+
+
+def _note(sealed: Sealed) -> bytes:
+    place = {"mount": sealed.location.mount, "path": sealed.location.path, "field": sealed.field}
+    note = {"schema": 1, "key": sealed.key.reveal(), "account": sealed.account, "attempt": sealed.attempt, **place}
+    return json.dumps(note).encode()
 
 
 def unseal(path: Path, identity: Path) -> Sealed:
@@ -76,12 +78,20 @@ def unseal(path: Path, identity: Path) -> Sealed:
         raise Refused("there is no age identity in the file.", about="--identity", hint="One line: AGE-SECRET-KEY-1…")
     try:
         note = json.loads(pyrage.decrypt(sealed, keys))
-        place = Location(note["mount"], note["path"])
-        return Sealed(PrivateKey(note["key"]), note["account"], note["attempt"], place, note["field"])
-    except (pyrage.DecryptError, ValueError, KeyError, TypeError):
+        key, account, attempt, mount, place, field = (
+            _text(note[name]) for name in ("key", "account", "attempt", "mount", "path", "field")
+        )
+        return Sealed(PrivateKey(key), account, attempt, Location(mount, place), field)
+    except (pyrage.DecryptError, ValueError, KeyError, TypeError, RecursionError):
         raise Refused(
             "the file is not sealed to this identity, or it is damaged.", about="FILE", hint="Check both."
         ) from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not text")
+    return value
 
 
 def _write_durably(path: Path, text: bytes) -> None:

@@ -4,6 +4,7 @@ Paths and shapes: docs.pinata.cloud/inference/overview and agents/secrets. What 
 enable, disable when off, status when off, the order of checks on a completion) is accepted in every form.
 """
 
+import re
 import secrets
 
 import httpx
@@ -11,11 +12,12 @@ import httpx
 from pulumi_pinata.adapters.pinata_transport import PinataTransport, failure, json_of, read
 from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient
 from pulumi_pinata.core.model import Liveness, Status
-from pulumi_pinata.core.secret import PrivateKey, Secret
+from pulumi_pinata.core.secret import PrivateKey, Secret, digest
 
 _STATUS, _ENABLE, _DISABLE = "/v0/llm/status", "/v0/llm/enable", "/v0/llm/disable"
 _SECRETS, _CHAT = "/v0/secrets", "/v0/llm/chat/completions"
 _KEY_NAME = "PINATA_LLM_KEY"
+_MOMENT = re.compile(r"[0-9TZ:.+ -]{1,40}", re.ASCII)
 
 
 class PinataClient:
@@ -44,7 +46,7 @@ class PinataClient:
         enabled, created_at = body.get("enabled"), body.get("createdAt")
         if not isinstance(enabled, bool):
             raise Transient("Pinata's status answer is not of the documented form.", hint="Try again later.")
-        return Status(enabled, str(created_at) if enabled and created_at is not None else None)
+        return Status(enabled, _shown(created_at) if enabled and created_at is not None else None)
 
     def _off_if_known(self) -> Status:
         # Undocumented: off may be a 404. So may a wrong address, or a 403 in disguise; a second call tells.
@@ -63,7 +65,7 @@ class PinataClient:
             entry = _entry(self._transport.send("GET", _SECRETS, self._jwt))
         except PinataError:
             return None
-        return None if entry is None else f"{entry.get('id')}@{entry.get('updatedAt')}"
+        return None if entry is None else digest("marker", f"{entry.get('id')}@{entry.get('updatedAt')}")
 
     def enable(self) -> PrivateKey | None:
         """See `PinataApi.enable`."""
@@ -102,6 +104,12 @@ class PinataClient:
         if response.status_code not in (400, 401, 402, 422):
             raise Transient("no verdict on the key.")
         return response.status_code
+
+
+def _shown(moment: object) -> str:
+    """It goes into the state and Vault's metadata: a time as it is, of anything else a one-way name."""
+    text = str(moment)
+    return text if _MOMENT.fullmatch(text) else digest("created-at", text)
 
 
 def _entry(response: httpx.Response) -> dict[str, object] | None:
@@ -146,7 +154,10 @@ class CreditsClient:
             return None
         if not isinstance(threshold, (int, float)) or not isinstance(amount, (int, float)):
             raise Transient("Pinata's top-up answer is not of the documented form.", hint="Try again later.")
-        return float(threshold), int(amount)
+        try:
+            return float(threshold), int(amount)
+        except (OverflowError, ValueError):
+            raise Transient("Pinata's top-up answer is not of the documented form.", hint="Try again later.") from None
 
     def put(self, config: tuple[float, int] | None) -> None:
         """Set threshold and amount, or None for off. Setting twice is setting once, so it may be retried."""

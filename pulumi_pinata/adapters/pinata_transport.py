@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import httpx
@@ -14,6 +15,7 @@ from pulumi_pinata.core.secret import Secret
 
 T = TypeVar("T")
 _LONGEST_WAIT = 30.0
+_LONGEST = 4 * 1024 * 1024
 
 # stamina announces each retry by a bare warning; where no logging is set up, Python would print it into the plan.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -26,6 +28,40 @@ _MEANING = {
     402: ("Pinata wants credits first (402).", "Fund the workspace in the dashboard (Billing)."),
     403: ("Pinata forbids this call to the JWT (403).", "Use an admin API key of the workspace."),
 }
+
+
+class SharedPool(httpx.BaseTransport):
+    """Connections to one API that many clients share, each with its own timeouts and cookies; for any thread.
+
+    Its users' `close` leaves it open; whoever made it calls `shut`.
+    """
+
+    def __init__(self, api_url: str, size: int) -> None:
+        self._http = httpx.Client(
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=size),
+            trust_env=not is_loopback(api_url),
+        )
+        # A cookie of one account's answer must not go out with another's request.
+        self._http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send; the request brings its own timeouts."""
+        return self._http.send(request, stream=True)
+
+    def shut(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+
+class _Bearer(httpx.Auth):
+    """Reveals the credential to the request alone: in no frame of ours it is text."""
+
+    def __init__(self, secret: Secret) -> None:
+        self._secret = secret
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = f"Bearer {self._secret.reveal()}"
+        yield request
 
 
 class PinataTransport:
@@ -51,16 +87,31 @@ class PinataTransport:
 
         Raises Transient where nothing can have arrived, else Ambiguous.
         """
-        headers = {"Authorization": f"Bearer {bearer.reveal()}"}
+        if not bearer.reveal().isascii():
+            raise Refused("the credential has characters that no credential has.", about="credentials")
         trace = {"trace": _deadline(self._patience)}
         try:
-            return self._http.request(method, path, json=body, headers=headers, extensions=trace)
-        except UnicodeEncodeError:
-            raise Refused("the credential has characters that no credential has.", about="credentials") from None
+            with self._http.stream(method, path, json=body, auth=_Bearer(bearer), extensions=trace) as response:
+                return _whole(response, time.monotonic() + self._patience)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol):
             raise Transient("Pinata could not be reached.", hint="Check `api_url` and the network.") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Ambiguous(f"the reply to {method} {path} was lost ({type(error).__name__}).") from None
+
+
+def _whole(response: httpx.Response, end: float) -> httpx.Response:
+    """The response with its body; without the request, and so without the credential.
+
+    Raises Ambiguous for a body that does not end: each byte of it restarts the read timeout.
+    """
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > _LONGEST or time.monotonic() > end:
+            raise Ambiguous("Pinata's answer does not come to its end.")
+    kept = (b"content-type", b"retry-after")
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() in kept]
+    return httpx.Response(response.status_code, headers=headers, content=bytes(body))
 
 
 def _deadline(seconds: float) -> Callable[[str, object], None]:
@@ -117,7 +168,7 @@ def json_of(response: httpx.Response) -> dict[str, Any] | None:
     """The JSON object in a response, or None: a gateway may answer 200 with a page of HTML."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 

@@ -6,6 +6,7 @@ A stored format: readers accept what earlier versions wrote, and fields are only
 from collections.abc import Mapping
 from typing import Any
 
+from pulumi_pinata.core.address import checked_path
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.model import Content, Label, Location, Minted, Purpose, Record
 from pulumi_pinata.core.secret import PrivateKey
@@ -26,14 +27,16 @@ def content_to_data(content: Content, base_url: str) -> dict[str, str]:
     }
 
 
-def content_from_data(data: Mapping[str, Any] | None) -> Content | None:
+def content_from_data(data: object) -> Content | None:
     """The key is the field whose fingerprint the data names: nothing else vouches for itself."""
-    fingerprint = (data or {}).get(_FINGERPRINT)
-    for field, value in (data or {}).items():
+    if not isinstance(data, Mapping):
+        return None
+    fingerprint = data.get(_FINGERPRINT)
+    for field, value in data.items():
         if field not in RESERVED and isinstance(value, str) and value:
             key = PrivateKey(value)
             if key.fingerprint == fingerprint:
-                return Content(key, str((data or {}).get(_ATTEMPT, "")), field)
+                return Content(key, str(data.get(_ATTEMPT, "")), field)
     return None
 
 
@@ -55,8 +58,9 @@ def label_from_metadata(metadata: Mapping[str, str], location: Location) -> Labe
     minted = _minted(fields, location) if fields.get("state") == "claimed" else None
     if fields.get("state") == "claimed" and minted is None:
         return None
-    version = fields.get("version", "")
-    released = int(version) if minted is None and version.isdigit() else 0
+    if not fields["owner"].isprintable():
+        return None
+    released = _number(fields.get("version")) if minted is None else 0
     return Label(fields["owner"], fields["account"], minted, released)
 
 
@@ -89,20 +93,20 @@ def record_from_data(data: Mapping[str, Any], version: int, path: str) -> Record
     if data.get("schema") != _SCHEMA or not isinstance(attempts, list) or not attempts:
         raise unreadable
     try:
-        found = _minted(minted, Location(**minted["location"])) if minted else None
-        if minted and not found:
+        found = _minted(minted, _location(minted["location"])) if minted else None
+        if (minted and not found) or not all(isinstance(attempt, str) for attempt in attempts):
             raise unreadable
         return Record(
             version=version,
             open=data["state"] == "open",
-            owner=data["owner"],
+            owner=_printable(data["owner"]),
             purpose=Purpose(data["purpose"]),
             attempts=tuple(attempts),
-            location=Location(**data["location"]),
-            source=Location(**data["source"]) if data["source"] else None,
+            location=_location(data["location"]),
+            source=_location(data["source"]) if data["source"] else None,
             minted=found,
         )
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, Refused):
         raise unreadable from None
 
 
@@ -130,8 +134,24 @@ def _minted(fields: Mapping[str, Any], location: Location) -> Minted | None:
             marker=fields.get("marker"),
             trigger=fields.get("trigger"),
         )
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
+
+
+def _number(text: object) -> int:
+    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _printable(text: object) -> str:
+    if not isinstance(text, str) or not text.isprintable():
+        raise ValueError("not a name")
+    return text
+
+
+def _location(place: Mapping[str, Any]) -> Location:
+    """Whoever can write records must not lead our login to other paths than a declaration could."""
+    mount, path = (checked_path(_printable(place[part]), "record") for part in ("mount", "path"))
+    return Location(mount, path)
 
 
 def _place(location: Location) -> dict[str, str]:

@@ -27,6 +27,11 @@ def translated(what: str, *, write: bool = False, about: str = "vault.auth") -> 
         raise _of_vault(error, what, write, about) from None
     except requests.RequestException as error:
         raise _of_transport(error, what, write) from None
+    except UnicodeEncodeError:
+        raise _unsendable() from None
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        # An answer of another form than hvac or we expect; these errors quote what they could not read.
+        raise (Ambiguous(f"Vault's answer makes no sense when asked to {what}.") if write else _strange()) from None
 
 
 def data_of(answer: Any) -> Mapping[str, Any]:
@@ -78,7 +83,13 @@ def _of_vault(error: exceptions.VaultError, what: str, write: bool, about: str) 
     return Transient(f"Vault failed when asked to {what}.", about="vault.address", hint="Try again later.")
 
 
+def _unsendable() -> Refused:
+    return Refused("the Vault login or namespace has characters that no header can carry.", about="vault.auth")
+
+
 def _of_transport(error: requests.RequestException, what: str, write: bool) -> PinataError:
+    if isinstance(error, requests.exceptions.InvalidHeader):
+        return _unsendable()
     if isinstance(error, requests.exceptions.SSLError):
         return Refused(
             f"Vault's certificate is not trusted: could not {what}.",

@@ -1,13 +1,16 @@
 """Vault KV v2 as the core's key store; hvac's world ends here."""
 
+import threading
 import time
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 import hvac
 from hvac import exceptions
+from requests.adapters import HTTPAdapter
 
 from pulumi_pinata.adapters import vault_documents as documents
 from pulumi_pinata.adapters.vault_errors import accepted, data_of, translated
@@ -16,6 +19,7 @@ from pulumi_pinata.adapters.vault_preflight import preflight
 from pulumi_pinata.core.address import is_loopback
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.model import Content, Location, Record, State, Stored
+from pulumi_pinata.core.secret import Secret
 
 INTENTS = "pinata-inference/intents"
 
@@ -35,6 +39,7 @@ class VaultStore:
         timeout: float,
         namespace: str | None = None,
         ca_cert: str | None = None,
+        pool: int = 10,
     ) -> None:
         self._client = hvac.Client(
             url=address,
@@ -46,11 +51,17 @@ class VaultStore:
         )
         if is_loopback(address):
             self._client.session.trust_env = False  # a proxy would see the token that plain http carries
+        for scheme in ("https://", "http://"):
+            self._client.session.mount(scheme, HTTPAdapter(pool_maxsize=pool))
         self._mount = mount
-        self._credentials = credentials
-        self._lifetime: Lifetime | None = None
-        self._since = 0.0
+        self._login = _Login(self._client, credentials)
         self._buried: dict[str, int] = {}
+
+    def at(self, mount: str) -> "VaultStore":
+        """The same connections and login, with the records at another mount; closing one closes all."""
+        other = copy(self)
+        other._mount, other._buried = mount, {}
+        return other
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -59,11 +70,7 @@ class VaultStore:
     def preflight(self, location: Location, account: str, seconds: float) -> None:
         """See `KeyStore.preflight`."""
         record = Location(self._mount, f"{INTENTS}/{account}")
-        login = self._logged_in()
-        if login.seconds:
-            # A login for ever is 0; one that has just run out is not.
-            login = replace(login, seconds=max(1, int(login.seconds - (time.monotonic() - self._since))))
-        preflight(self._client, login, location, record, seconds)
+        preflight(self._client, self._login.left(), location, record, seconds)
 
     def stat(self, location: Location) -> Stored:
         """See `KeyStore.stat`."""
@@ -71,9 +78,9 @@ class VaultStore:
         try:
             with translated(f"read the metadata of {location}"):
                 answer = kv.read_secret_metadata(path=location.path, mount_point=location.mount)
+                return _stored(data_of(answer), location)
         except exceptions.InvalidPath:
             return Stored()
-        return _stored(data_of(answer), location)
 
     def read(self, location: Location, version: int | None = None) -> Content | None:
         """See `KeyStore.read`."""
@@ -83,9 +90,9 @@ class VaultStore:
                 answer = kv.read_secret_version(
                     path=location.path, version=version, mount_point=location.mount, raise_on_deleted_version=True
                 )
+                return documents.content_from_data(data_of(answer).get("data"))
         except exceptions.InvalidPath:
             return None
-        return documents.content_from_data(data_of(answer).get("data"))
 
     def write(self, location: Location, content: Content, *, base_url: str, cas: int) -> int:
         """See `KeyStore.write`."""
@@ -129,11 +136,11 @@ class VaultStore:
         try:
             with translated(f"read {self._mount}/{path}"):
                 answer = kv.read_secret_version(path=path, mount_point=self._mount, raise_on_deleted_version=False)
+                body = data_of(answer)
+                version = int(body["metadata"]["version"])
         except exceptions.InvalidPath:
             self._buried[account] = 0
             return None
-        body = data_of(answer)
-        version = int(body["metadata"]["version"])
         if body.get("data") is None:
             # Somebody deleted the record: there is none, but its number is still what a write must name.
             self._buried[account] = version
@@ -145,7 +152,7 @@ class VaultStore:
         location = Location(self._mount, f"{INTENTS}/{account}")
         return self._put(location, documents.record_to_data(record), cas or self._buried.get(account, 0))
 
-    def field(self, location: Location, name: str) -> str | None:
+    def field(self, location: Location, name: str) -> Secret | None:
         """One field of a secret of somebody's, for a `vault:` reference; None where it does not exist."""
         kv = self._kv()
         try:
@@ -153,26 +160,62 @@ class VaultStore:
                 answer = kv.read_secret_version(
                     path=location.path, mount_point=location.mount, raise_on_deleted_version=True
                 )
+                value = (data_of(answer).get("data") or {}).get(name)
         except exceptions.InvalidPath:
             return None
-        value = (data_of(answer).get("data") or {}).get(name)
-        return value if isinstance(value, str) and value else None
+        return Secret(value) if isinstance(value, str) and value else None
+
+    def document(self, path: str) -> tuple[Mapping[str, Any] | None, int]:
+        """A document of ours at the records' mount, and the version that a write of it must name."""
+        kv = self._kv()
+        try:
+            with translated(f"read {self._mount}/{path}"):
+                answer = kv.read_secret_version(path=path, mount_point=self._mount, raise_on_deleted_version=False)
+        except exceptions.InvalidPath:
+            return None, 0
+        body = data_of(answer)
+        return body.get("data"), int(body["metadata"]["version"])
+
+    def put_document(self, path: str, data: Mapping[str, Any], cas: int) -> int:
+        """Write such a document; returns its new version. Raises like `write`."""
+        return self._put(Location(self._mount, path), dict(data), cas)
 
     def _put(self, location: Location, data: dict[str, Any], cas: int) -> int:
         kv = self._kv()
         with _present(location), translated(f"write {location}", write=True):
             answer = kv.create_or_update_secret(path=location.path, secret=data, cas=cas, mount_point=location.mount)
-        return int(data_of(answer)["version"])
+            return int(data_of(answer)["version"])
 
     def _kv(self) -> Any:
-        self._logged_in()
+        self._login.needed()
         return self._client.secrets.kv.v2
 
-    def _logged_in(self) -> Lifetime:
-        if self._lifetime is None:
-            self._since = time.monotonic()
-            self._lifetime = log_in(self._client, self._credentials)
-        return self._lifetime
+
+class _Login:
+    """One login for all who share a client: made on the first call, by one thread while the others wait."""
+
+    def __init__(self, client: hvac.Client, credentials: Credentials) -> None:
+        self._client = client
+        self._credentials = credentials
+        self._lock = threading.Lock()
+        self._lifetime: Lifetime | None = None
+        self._since = 0.0
+
+    def needed(self) -> Lifetime:
+        """Log in unless that is done. Raises like `log_in`."""
+        with self._lock:
+            if self._lifetime is None:
+                self._since = time.monotonic()
+                self._lifetime = log_in(self._client, self._credentials)
+            return self._lifetime
+
+    def left(self) -> Lifetime:
+        """What is left of it."""
+        login = self.needed()
+        if not login.seconds:
+            return login
+        # A login for ever is 0; one that has just run out is not.
+        return replace(login, seconds=max(1, int(login.seconds - (time.monotonic() - self._since))))
 
 
 class _present:

@@ -1,5 +1,6 @@
 """Logging in to Vault by each of the supported methods."""
 
+import re
 from dataclasses import dataclass
 
 import hvac
@@ -8,6 +9,8 @@ from hvac import exceptions
 from pulumi_pinata.adapters.vault_errors import translated
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.secret import Secret
+
+_USER = re.compile(r"(?!\.+$)[^\s/?#%\\\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Credentials:
 
     method: str
     secret: Secret
-    name: str = ""
+    name: str | Secret = ""
     mount: str = ""
 
 
@@ -37,27 +40,29 @@ def log_in(client: hvac.Client, credentials: Credentials) -> Lifetime:
 
     Raises Refused when the credentials are not accepted, Transient when Vault cannot be asked.
     """
-    secret = credentials.secret.reveal()
     if credentials.method == "token":
-        client.token = secret
+        client.token = credentials.secret.reveal()
         return Lifetime()
     try:
         with translated(f"log in by {credentials.method}"):
-            answer = _call(client, credentials, secret)
+            answer = _call(client, credentials)
+            auth = answer.get("auth") if isinstance(answer, dict) else None
+            if not auth or not auth.get("client_token"):
+                raise Refused(f"Vault gave no token for {credentials.method}.", about="vault.auth", hint="Is MFA on?")
+            return Lifetime(int(auth.get("lease_duration") or 0), int(auth.get("num_uses") or 0))
     except exceptions.InvalidPath:
         raise Refused(
             f"there is no {credentials.method} auth method at {credentials.mount!r}.",
             about="vault.auth.mount",
             hint="Name the mount that `vault auth list` shows.",
         ) from None
-    auth = answer.get("auth") if isinstance(answer, dict) else None
-    if not auth or not auth.get("client_token"):
-        raise Refused(f"Vault gave no token for {credentials.method}.", about="vault.auth", hint="Is MFA asked for?")
-    return Lifetime(int(auth.get("lease_duration") or 0), int(auth.get("num_uses") or 0))
 
 
-def _call(client: hvac.Client, credentials: Credentials, secret: str) -> object:
-    name, mount = credentials.name, credentials.mount
+def _call(client: hvac.Client, credentials: Credentials) -> object:
+    secret, mount = credentials.secret.reveal(), credentials.mount
+    name = credentials.name if isinstance(credentials.name, str) else credentials.name.reveal()
+    if credentials.method == "userpass" and not _USER.fullmatch(name):
+        raise Refused("not a user name.", about="vault.auth.username", hint="It is one part of a URL: no slashes.")
     match credentials.method:
         case "approle":
             return client.auth.approle.login(role_id=name, secret_id=secret, mount_point=mount)

@@ -1,5 +1,8 @@
 """Whether a key could be stored now: asked before a key exists, since afterwards it is too late to find out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import hvac
 from hvac import exceptions
 
@@ -24,12 +27,25 @@ def preflight(client: hvac.Client, login: Lifetime, secret: Location, record: Lo
         _is_kv2(client, mount)
 
 
+@contextmanager
+def _asked(what: str) -> Iterator[None]:
+    try:
+        with translated(what):
+            yield
+    except exceptions.InvalidPath:
+        raise Refused(
+            f"this is no Vault, or no namespace of it: could not {what} (404).",
+            about="vault.address",
+            hint="Check `vault.address` and `vault.namespace`.",
+        ) from None
+
+
 def _lasts(client: hvac.Client, login: Lifetime, seconds: float) -> None:
     left, uses = login.seconds, login.uses
     if left is None:
-        with translated("look up its own token"):
+        with _asked("look up its own token"):
             data = data_of(client.auth.token.lookup_self())
-        left, uses = int(data.get("ttl") or 0), int(data.get("num_uses") or 0)
+            left, uses = int(data.get("ttl") or 0), int(data.get("num_uses") or 0)
     if 0 < left < seconds:
         raise Refused(
             f"the Vault token is good for {left} s more; storing a key safely needs {seconds:.0f} s.",
@@ -51,14 +67,13 @@ def _may(client: hvac.Client, secret: Location, record: Location) -> None:
         **{f"{secret.mount}/{verb}/{secret.path}": {"update"} for verb in ("delete", "undelete", "destroy")},
         f"{record.mount}/data/{record.path}": {"create", "read", "update"},
     }
-    with translated("ask for its own capabilities"):
-        answer = client.sys.get_capabilities(paths=list(needed))
-    granted = data_of(answer)
-    missing = {
-        path: sorted(wants - set(granted.get(path, ())))
-        for path, wants in needed.items()
-        if not _ALL & set(granted.get(path, ())) and wants - set(granted.get(path, ()))
-    }
+    with _asked("ask for its own capabilities"):
+        granted = data_of(client.sys.get_capabilities(paths=list(needed)))
+        missing = {
+            path: sorted(wants - set(granted.get(path, ())))
+            for path, wants in needed.items()
+            if not _ALL & set(granted.get(path, ())) and wants - set(granted.get(path, ()))
+        }
     if missing:
         listed = "; ".join(f"{', '.join(names)} on {path}" for path, names in missing.items())
         raise Refused(
@@ -72,11 +87,11 @@ def _is_kv2(client: hvac.Client, mount: str) -> None:
     try:
         with translated(f"see the mount {mount!r} (it may not exist)", about="vault.mount"):
             data = data_of(client.adapter.get(f"/v1/sys/internal/ui/mounts/{mount}"))
+            version = (data.get("options") or {}).get("version")
     except exceptions.InvalidPath:
-        data = {}
-    version = (data.get("options") or {}).get("version")
+        data, version = {}, None
     if data.get("type") != "kv" or version != "2":
-        found = f"a {data.get('type')} engine" if data.get("type") not in (None, "kv") else "KV version 1"
+        found = "another engine" if data.get("type") not in (None, "kv") else "KV version 1"
         raise Refused(
             f"the mount {mount!r} is {found if data else 'missing'}, and keys are kept in KV version 2 only.",
             about="vault.mount",

@@ -9,7 +9,6 @@ import binascii
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.secret import Secret, digest
@@ -35,19 +34,17 @@ def identify(jwt: Secret, label: str | None, *, now: float, about: str = "creden
 
     Raises Refused for a malformed or expired token, a label that does not fit, or no identity at all.
     """
-    claims = _claims(jwt, about)
-    expires_at = claims.get("exp")
-    if isinstance(expires_at, float) and not math.isfinite(expires_at):
-        expires_at = None
-    if isinstance(expires_at, (int, float)) and expires_at <= now:
+    claims = _claims(jwt)
+    if isinstance(claims, str):
+        raise Refused(f"not a JWT: {claims}", about=about, hint=_HINT)
+    names, expires_at = claims
+    if expires_at is not None and expires_at <= now:
         raise Refused(
             "the JWT has expired.",
             about=about,
             hint="Make a new API key in the Pinata dashboard and point the reference at it.",
         )
-    user = claims.get("userInformation")
-    names = [str(user[k]) for k in ("id", "email") if user.get(k)] if isinstance(user, dict) else []
-    if label and names and label not in names:
+    if label and names and digest("account", label) not in names:
         raise Refused(
             "the JWT belongs to another account than the one named here.",
             about="account",
@@ -59,21 +56,25 @@ def identify(jwt: Secret, label: str | None, *, now: float, about: str = "creden
             about="account",
             hint="Set `account` to a name of your own for it; it then guards against a mix-up of credentials.",
         )
-    identity = names[0] if names else str(label)
-    expiry = int(expires_at) if isinstance(expires_at, (int, float)) else None
-    return Account(digest("account", identity), expiry)
+    expiry = None if expires_at is None else int(expires_at)
+    return Account(names[0] if names else digest("account", str(label)), expiry)
 
 
-def _claims(jwt: Secret, about: str) -> dict[str, Any]:
+def _claims(jwt: Secret) -> tuple[tuple[str, ...], float | None] | str:
+    """Fingerprints of the names in it and its expiry, or what is wrong: not raised, so that no traceback leads here."""
     if not jwt.reveal().isascii() or not jwt.reveal().isprintable():
-        raise Refused("not a JWT: it has characters that no JWT has.", about=about, hint=_HINT)
+        return "it has characters that no JWT has."
     parts = jwt.reveal().split(".")
     if len(parts) != 3:
-        raise Refused(f"not a JWT: {len(parts)} part(s) instead of three.", about=about, hint=_HINT)
+        return f"{len(parts)} part(s) instead of three."
     try:
         header, payload = (json.loads(base64.urlsafe_b64decode(p + "=" * (-len(p) % 4))) for p in parts[:2])
     except (binascii.Error, ValueError, RecursionError):
-        raise Refused("not a JWT: its first two parts are not base64url JSON.", about=about, hint=_HINT) from None
+        return "its first two parts are not base64url JSON."
     if not isinstance(header, dict) or not isinstance(payload, dict):
-        raise Refused("not a JWT: header and payload are not JSON objects.", about=about, hint=_HINT)
-    return payload
+        return "header and payload are not JSON objects."
+    user, expires_at = payload.get("userInformation"), payload.get("exp")
+    names = [str(user[k]) for k in ("id", "email") if user.get(k)] if isinstance(user, dict) else []
+    if not isinstance(expires_at, (int, float)) or not math.isfinite(expires_at):
+        expires_at = None
+    return tuple(digest("account", name) for name in names), expires_at

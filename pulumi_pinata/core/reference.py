@@ -7,6 +7,7 @@ from pulumi_pinata.core.address import checked_path
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.model import Location
 
+_JWT = re.compile(r"eyJ[\w-]*\.[\w-]+\.[\w-]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -42,6 +43,12 @@ def parse(text: str, about: str) -> Reference:
 
     Raises Refused for anything else, and never quotes it: it may be the secret itself, pasted by mistake.
     """
+    if _JWT.search(text):  # behind whatever scheme: an f-string too many
+        raise Refused(
+            "this is a JWT itself; it would be stored in Pulumi's state and shown in previews.",
+            about=about,
+            hint="Put it into an environment variable and write env:PINATA_JWT here.",
+        )
     scheme, _, rest = text.partition(":")
     match scheme:
         case "env" if _NAME.fullmatch(rest):
@@ -50,12 +57,6 @@ def parse(text: str, about: str) -> Reference:
             return FileReference(rest)
         case "vault":
             return _vault(rest, about)
-    if text.startswith("eyJ") and text.count(".") == 2:
-        raise Refused(
-            "this is a JWT itself; it would be stored in Pulumi's state and shown in previews.",
-            about=about,
-            hint="Put it into an environment variable and write env:PINATA_JWT here.",
-        )
     raise Refused("not a reference to a credential.", about=about, hint=f"Write {FORMS}.")
 
 

@@ -1,6 +1,7 @@
 """Values that must not be seen: they give themselves up only to an explicit `reveal()`."""
 
 import hashlib
+from collections.abc import Callable
 from typing import NoReturn
 
 
@@ -11,16 +12,17 @@ class Secret:
     comparison by value.
     """
 
-    __slots__ = ("__value",)
+    # A closure, not a value: `inspect.getmembers`, `__getstate__` and debuggers then list a function.
+    __slots__ = ("__give",)
 
     def __init__(self, value: str) -> None:
         if not value:
             raise ValueError("a secret cannot be empty")
-        self.__value = value
+        self.__give: Callable[[], str] = lambda: value
 
     def reveal(self) -> str:
         """The value itself, for the one call that needs it."""
-        return self.__value
+        return self.__give()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -31,6 +33,12 @@ class Secret:
         return repr(self)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} cannot be pickled or copied")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} cannot be pickled or copied")
+
+    def __getstate__(self) -> NoReturn:
         raise TypeError(f"{type(self).__name__} cannot be pickled or copied")
 
 
@@ -47,4 +55,4 @@ class PrivateKey(Secret):
 
 def digest(domain: str, text: str) -> str:
     """A one-way name for `text`, 32 hex digits; the same text in two domains has unrelated names."""
-    return hashlib.sha256(f"pulumi-pinata/{domain}/v1\0{text}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"pulumi-pinata/{domain}/v1\0{text}".encode(errors="surrogatepass")).hexdigest()[:32]

@@ -11,7 +11,7 @@ from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.model import Content, Label, Location, Minted, Purpose, Record
 from pulumi_pinata.core.secret import PrivateKey
 
-names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
+names = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20)
 words = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,15}", fullmatch=True)
 fields = words.filter(lambda name: name not in documents.RESERVED)
 places = st.builds(Location, words, words)

@@ -1,11 +1,10 @@
-"""Servers that answer with what they were sent: as JSON, HTML, headers, redirects, broken HTTP or values of other types.
+"""Servers that answer with what they were sent: JSON, HTML, headers, redirects, broken HTTP, values of other types.
 
 Does not belong here: what must not be seen afterwards.
 """
 
 import http.client
 import json
-import socketserver
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,7 +87,6 @@ class Middleman:
             def handle_error(self, request: Any, client_address: Any) -> None:
                 return  # a client that had enough
 
-        assert issubclass(Server, socketserver.BaseServer)
         self._server = Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
@@ -168,8 +166,8 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
     "no HTTP at all": lambda echo: f"{echo}\r\n\r\n".encode(errors="replace"),
     "less than announced": lambda echo: reply(200, echo).replace(b"Content-Length: ", b"Content-Length: 9"),
     "no gzip": lambda echo: reply(200, echo, "Content-Encoding: gzip"),
-    "no chunks": lambda echo: (
-        f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{echo}\r\n".encode(errors="replace")
+    "no chunks": lambda echo: f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{echo}\r\n".encode(
+        errors="replace"
     ),
     "bytes of no charset": lambda echo: reply(200, b"\xff\xfe\xfa" + echo.encode(), kind="application/json; charset=x"),
 }

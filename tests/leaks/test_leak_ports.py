@@ -1,9 +1,12 @@
-"""Each call of each port against servers that echo: nothing of what was sent is in an error, a trace, a log or output."""
+"""Each call of each port against servers that echo: nothing of what was sent is in an error, a trace or output."""
 
-import logging
+import io
 import traceback
 from collections.abc import Callable
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, redirect_stderr, redirect_stdout
+from functools import partial
+from typing import Any
 
 import pytest
 from hostile import ECHOES, Middleman
@@ -51,9 +54,9 @@ VAULT: dict[str, Callable[[VaultStore], object]] = {
 LOGINS = ["approle", "kubernetes", "jwt", "userpass"]
 
 
-def failures(kind: str, timeout: float = 0.4) -> dict[str, BaseException]:
+def failures(kind: str, timeout: float = 0.4) -> dict[str, Exception]:
     """Every call against one kind of echo, and the exceptions that came of it."""
-    found: dict[str, BaseException] = {}
+    found: dict[str, Exception] = {}
 
     def note(name: str, call: Callable[[], object]) -> None:
         try:
@@ -61,42 +64,52 @@ def failures(kind: str, timeout: float = 0.4) -> dict[str, BaseException]:
         except Exception as error:
             found[name] = error
 
-    def one_way(name: str, url: str) -> None:
-        if name in PINATA:
-            with closing(PinataClient(url, Secret(JWT), timeout)) as pinata:
-                note(name, lambda: PINATA[name](pinata))
-        elif name in CREDITS:
-            with closing(CreditsClient(url, Secret(JWT), timeout)) as credits_:
-                note(name, lambda: CREDITS[name](credits_))
-        else:
-            login = (
-                Credentials(name, Secret(PASSWORD), "canary-role", name)
-                if name in LOGINS
-                else Credentials("token", Secret(TOKEN))
-            )
-            with closing(VaultStore(url, "secret", login, timeout=2)) as store:
-                note(name, lambda: VAULT.get(name, VAULT["stat"])(store))
-
     with Middleman(twist=lambda asked: ECHOES[kind](asked.all)) as liar:
-        for name in (*PINATA, *CREDITS, *VAULT, *LOGINS):
-            one_way(name, liar.url)
+        with closing(PinataClient(liar.url, Secret(JWT), timeout)) as pinata:
+            for name, ask in PINATA.items():
+                note(name, partial(ask, pinata))
+        with closing(CreditsClient(liar.url, Secret(JWT), timeout)) as top_up:
+            for name, change in CREDITS.items():
+                note(name, partial(change, top_up))
+        with closing(VaultStore(liar.url, "secret", Credentials("token", Secret(TOKEN)), timeout=2)) as store:
+            for name, call in VAULT.items():
+                note(name, partial(call, store))
+        for name in LOGINS:
+            login = Credentials(name, Secret(PASSWORD), "canary-role", name)
+            with closing(VaultStore(liar.url, "secret", login, timeout=2)) as store:
+                note(f"login by {name}", partial(store.stat, HERE))
     return found
 
 
+@pytest.fixture(scope="module")
+def outcomes() -> tuple[dict[str, dict[str, Exception]], str]:
+    """By kind of echo and call; and all that was printed meanwhile, with no logging set up."""
+    printed = io.StringIO()
+    with redirect_stdout(printed), redirect_stderr(printed), ThreadPoolExecutor(12) as pool:
+        found = dict(zip(ECHOES, pool.map(failures, ECHOES), strict=True))
+    return found, printed.getvalue()
+
+
 @pytest.mark.parametrize("kind", ECHOES)
-def test_no_error_no_trace_and_no_output_repeats_what_a_server_echoed(
-    kind: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.WARNING)
-    found = failures(kind)
+def test_no_error_and_no_trace_repeats_what_a_server_echoed(kind: str, outcomes: Any) -> None:
+    found = outcomes[0][kind]
     texts = {name: "".join(traceback.format_exception(error)) + repr(error) for name, error in found.items()}
-    texts |= {"printed": "".join(capfd.readouterr()), "logged": caplog.text}
 
     assert [] == [name for name, text in texts.items() if SCANNER.is_in(text.encode())]
 
 
 @pytest.mark.parametrize("kind", ECHOES)
-def test_every_strange_answer_is_one_of_our_errors(kind: str) -> None:
-    found = failures(kind)
+def test_every_strange_answer_is_one_of_our_errors(kind: str, outcomes: Any) -> None:
+    found = outcomes[0][kind]
 
     assert {} == {name: type(error).__name__ for name, error in found.items() if not isinstance(error, PinataError)}
+
+
+def test_nothing_is_printed_whatever_a_server_answers(outcomes: Any) -> None:
+    assert "" == outcomes[1]
+
+
+def test_the_scan_is_not_blind() -> None:
+    echoed = {kind: answer(f"{JWT} {TOKEN}") for kind, answer in ECHOES.items()}
+
+    assert ["nested without end", "infinite numbers"] == [k for k, raw in echoed.items() if not SCANNER.is_in(raw)]
