@@ -7,6 +7,7 @@ since one instance serves several threads and whatever it held would be stored t
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from pulumi.dynamic import (
@@ -86,6 +87,8 @@ class InferenceProvider(ResourceProvider):
             before = properties.settings(olds)
             if held and before.vault.home != settings.vault.home:
                 _relocate(before, want, held, ports)
+                # What is remembered of the old home proves in the new one that the account is ours, and no more.
+                want = replace(want, held=replace(held, location=want.location, version=0))
             return UpdateResult(_converged(news, want, ports))
 
     @clean

@@ -3,9 +3,11 @@
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import hvac
@@ -53,6 +55,8 @@ class VaultStore:
             self._client.session.trust_env = False  # a proxy would see the token that plain http carries
         for scheme in ("https://", "http://"):
             self._client.session.mount(scheme, HTTPAdapter(pool_maxsize=pool))
+        self._time = _VaultTime()
+        self._client.session.hooks["response"].append(self._time.note)
         self._mount = mount
         self._login = _Login(self._client, credentials)
         self._buried: dict[str, int] = {}
@@ -78,7 +82,7 @@ class VaultStore:
         try:
             with translated(f"read the metadata of {location}"):
                 answer = kv.read_secret_metadata(path=location.path, mount_point=location.mount)
-                return _stored(data_of(answer), location)
+                return _stored(data_of(answer), location, self._time.now())
         except exceptions.InvalidPath:
             return Stored()
 
@@ -191,6 +195,22 @@ class VaultStore:
         return self._client.secrets.kv.v2
 
 
+class _VaultTime:
+    """Vault's own idea of now, from its answers: this machine's may be a day off."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def note(self, response: Any, **_: object) -> None:
+        """Take the time of an answer."""
+        with suppress(TypeError, ValueError):
+            self._ahead = parsedate_to_datetime(response.headers.get("Date")) - datetime.now(timezone.utc)
+
+    def now(self) -> datetime:
+        """The time there."""
+        return datetime.now(timezone.utc) + self._ahead
+
+
 class _Login:
     """One login for all who share a client: made on the first call, by one thread while the others wait."""
 
@@ -236,9 +256,9 @@ class _present:
             ) from None
 
 
-def _stored(data: Mapping[str, Any], location: Location) -> Stored:
+def _stored(data: Mapping[str, Any], location: Location, now: datetime) -> Stored:
     current = int(data.get("current_version") or 0)
-    versions = {int(number): _state(entry) for number, entry in (data.get("versions") or {}).items()}
+    versions = {int(number): _state(entry, now) for number, entry in (data.get("versions") or {}).items()}
     metadata: dict[str, str] = data.get("custom_metadata") or {}
     return Stored(
         version=current,
@@ -249,7 +269,7 @@ def _stored(data: Mapping[str, Any], location: Location) -> Stored:
     )
 
 
-def _state(entry: Mapping[str, Any]) -> State:
+def _state(entry: Mapping[str, Any], now: datetime) -> State:
     if entry.get("destroyed"):
         return State.DESTROYED
     deleted = entry.get("deletion_time")
@@ -257,4 +277,4 @@ def _state(entry: Mapping[str, Any]) -> State:
         return State.READABLE
     # `delete_version_after` writes the moment ahead of time; until then the version can be read.
     moment = datetime.fromisoformat(deleted[:19]).replace(tzinfo=timezone.utc)
-    return State.DELETED if moment <= datetime.now(timezone.utc) else State.READABLE
+    return State.DELETED if moment <= now else State.READABLE

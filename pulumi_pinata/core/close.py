@@ -50,14 +50,15 @@ def retire(location: Location, stored: Stored, desired: Desired, policy: OnDelet
 
     Versions are named, never "the latest": a run that took over may have stored a live key in a newer one.
     """
-    if stored.version == 0 or (stored.label and not desired.owns(stored.label.owner)):
+    if (stored.version == 0 and stored.label is None) or (stored.label and not desired.owns(stored.label.owner)):
         return
-    if policy is OnDelete.DESTROY:
+    # The label first: what is deleted without one cannot be told from somebody else's secret any more.
+    label = Label(desired.owner, desired.account, None, released=stored.version)
+    ports.store.label(location, Stored(label=label, labels=stored.labels))
+    if policy is OnDelete.DESTROY and stored.version:
         ports.store.destroy(location, tuple(range(1, stored.version + 1)))
     if policy is OnDelete.SOFT_DELETE and stored.state is State.READABLE:
         ports.store.soft_delete(location, stored.version)
-    label = Label(desired.owner, desired.account, None, released=stored.version)
-    ports.store.label(location, Stored(label=label, labels=stored.labels))
 
 
 def retire_others(record: Record | None, hold: Hold) -> None:

@@ -2,7 +2,7 @@
 
 from pulumi_pinata.core import execute, observe, plan
 from pulumi_pinata.core.errors import Ambiguous, Conflict, PinataError
-from pulumi_pinata.core.model import Await, Desired, Outcome
+from pulumi_pinata.core.model import Actual, Await, Desired, Outcome, Refuse
 from pulumi_pinata.core.ports import Ports
 
 _ROUNDS = 6
@@ -19,17 +19,31 @@ def converge(desired: Desired, ports: Ports) -> Outcome:
     gone: frozenset[int] = frozenset()
     last: PinataError = Conflict("another run is at work on this account.", hint="Wait for it to end, then run again.")
     for _ in range(_ROUNDS):
-        actual = observe.account(desired, ports, resume=gone)
+        actual = _observed(desired, ports, gone, last)
         action = plan.decide(desired, actual)
         if isinstance(action, Await):
             if is_abandoned(desired.account, action.version, ports):
                 gone |= {action.version}
             continue
+        if isinstance(action, Refuse) and ports.store.record(desired.account) != actual.record:
+            continue  # somebody was at work while it was looked at
         try:
-            return execute.carry_out(action, desired, actual, ports)
+            outcome = execute.carry_out(action, desired, actual, ports)
+            if not plan.falls_short(desired, action, outcome):
+                return outcome
         except (Ambiguous, Conflict) as error:
             last = error
     raise last
+
+
+def _observed(desired: Desired, ports: Ports, gone: frozenset[int], last: PinataError) -> Actual:
+    try:
+        return observe.account(desired, ports, resume=gone)
+    except PinataError as error:
+        if not isinstance(last, Ambiguous):
+            raise
+        # What the round before may have left behind matters more than why it can't be looked at now.
+        raise Ambiguous(f"{last.message} Then: {error.message}", about=error.about, hint=last.hint) from None
 
 
 def is_abandoned(account: str, version: int, ports: Ports) -> bool:

@@ -290,17 +290,18 @@ def _move(source: Location, desired: Desired, actual: Actual, ports: Ports) -> O
     copy = Content(content.key, hold.attempt, desired.field)
     version = store_key(hold, copy, actual.stored.version)
     # Only now is the live key safe without its old copy; and that is no dead key, so it goes whatever the policy.
+    old = ports.store.stat(source)  # before the fence is proven: a version stored after that is not named
     hold.keep()
-    retire(source, ports.store.stat(source), desired, OnDelete.DESTROY, ports)
+    retire(source, old, desired, OnDelete.DESTROY, ports)
     moved = replace(minted, location=desired.location, version=version, attempt=hold.attempt, field=desired.field)
     return conclude(hold, moved, actual.status)
 
 
 def _disable(action: Disable, desired: Desired, actual: Actual, ports: Ports) -> Outcome:
     hold = Hold.take(desired, actual, ports, Purpose.DISABLE)
-    if not action.already_off:
-        hold.keep()
-        revoke(ports)
+    # Even where it seems to be off: a status can lag, and what is retired next must be dead.
+    hold.keep()
+    revoke(ports)
     # Confirmed off: whatever is left in Vault is a dead key, and an interruption here only leaves tidying to do.
     hold.keep()  # whoever took over may have stored a new key there
     if action.ours:

@@ -22,6 +22,7 @@ from pulumi_pinata.core.model import (
     Move,
     Nothing,
     OnLostKey,
+    Outcome,
     Purpose,
     Record,
     Refuse,
@@ -61,6 +62,13 @@ def decide(desired: Desired, actual: Actual) -> Action:
     if desired.mode is Mode.DISABLED:
         return _towards_off(desired, actual)
     return _towards_on(desired, actual)
+
+
+def falls_short(desired: Desired, action: Action, outcome: Outcome) -> bool:
+    """Whether an interrupted step was ended as it was begun, and what is declared now asks for more."""
+    minted = outcome.minted
+    done = minted is None or (minted.field == desired.field and not _rotation_wanted(desired, minted))
+    return isinstance(action, (Finish, Move, Undelete)) and not done
 
 
 def condition(desired: Desired, actual: Actual) -> Condition:
@@ -169,7 +177,7 @@ def foreign_path(desired: Desired, actual: Actual) -> bool:
         return False  # nothing there that could be written over
     # No label: a crash before it was written, or somebody's own secret. Only our record can tell.
     witness = record.minted if record and desired.owns(record.owner) else desired.held
-    if witness and witness.location == desired.location:
+    if witness and witness.version and witness.location == desired.location:
         return False
     return not _bears_attempt(actual)
 
@@ -177,7 +185,11 @@ def foreign_path(desired: Desired, actual: Actual) -> bool:
 def _bears_attempt(actual: Actual) -> bool:
     """Whether the data was stored by one of our tries, which a crash kept from labelling it."""
     record, content = actual.record, actual.content
-    return record is not None and content is not None and content.attempt in record.attempts
+    if record is None or content is None:
+        return False
+    # A copy of the live key that nobody labelled is ours too: a holder that was stopped in a move wrote it late.
+    copied = record.minted is not None and content.key.fingerprint == record.minted.fingerprint
+    return copied or content.attempt in record.attempts
 
 
 def in_sync(desired: Desired, actual: Actual) -> bool:
@@ -200,6 +212,13 @@ def in_sync(desired: Desired, actual: Actual) -> bool:
 def _towards_off(desired: Desired, actual: Actual) -> Action:
     record = actual.record
     if record and record.minted and not desired.owns(record.owner):
+        if actual.status.enabled and desired.held and desired.held.fingerprint == record.minted.fingerprint:
+            # A rename that was cut off, or a handing over: only a person can tell.
+            return Refuse(
+                f"the key of this resource is managed by {record.owner} now.",
+                about="owner",
+                hint="If that is its new name, run `pulumi up` first; if it was handed over, `pulumi state delete` it.",
+            )
         return Nothing()  # taken over since: it is theirs to switch off
     unfinished = record is not None and record.open
     copy = not foreign_path(desired, actual)
@@ -250,7 +269,8 @@ def _resume(desired: Desired, actual: Actual, record: Record) -> Action:
         ):
             return Finish()  # stopped before anything was switched off
         return Mint(disable_first=True, reason="an interrupted run minted a key that reached nobody")
-    if record.purpose is Purpose.MOVE and not superseded(minted, actual):
+    rotate = _rotation_wanted(desired, minted)  # what is minted anew need not be moved
+    if record.purpose is Purpose.MOVE and not superseded(minted, actual) and not rotate:
         here = _holds(minted, actual)
         there = _restorable(minted, actual.origin)
         source = origin(desired, record)
@@ -331,7 +351,9 @@ def _holds(minted: Minted, actual: Actual) -> bool:
 
 
 def _refuse_path(desired: Desired, stored: Stored) -> Refuse:
-    holder = f"held by {stored.label.owner}" if stored.label else "a secret without our mark"
+    holder = "a secret without our mark"
+    if stored.label:
+        holder = f"held by {stored.label.owner}" if stored.label.minted else "somebody's since it was let go of"
     return Refuse(
         f"{desired.location} is {holder}.",
         about="vault.path",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pulumi_pinata.core import observe, plan
 from pulumi_pinata.core.close import close_if_possible, conclude, retire
-from pulumi_pinata.core.converge import is_abandoned
+from pulumi_pinata.core.converge import converge, is_abandoned
 from pulumi_pinata.core.errors import Conflict, Refused
 from pulumi_pinata.core.intent import Hold
 from pulumi_pinata.core.model import Actual, Content, Desired, Minted, OnDelete, Purpose
@@ -22,7 +22,13 @@ def relocate(old: Desired, old_ports: Ports, new: Desired, new_ports: Ports) -> 
 
     Raises Refused when the new path is somebody else's; the key then stays where it was.
     """
+    old = replace(old, former_owners=(*old.former_owners, new.owner))
     source = _observe(old, old_ports)
+    if source.record and source.record.open and source.record.purpose is not Purpose.MOVE:
+        # A key may be live that reached nobody: that is repaired first, and with the rotation asked for, once.
+        owners = (*new.former_owners, old.owner)
+        converge(replace(new, location=old.location, held=old.held, former_owners=owners), old_ports)
+        source = _observe(old, old_ports)
     minted = plan.known(old, source)
     if minted is None:
         return
@@ -46,8 +52,8 @@ def relocate(old: Desired, old_ports: Ports, new: Desired, new_ports: Ports) -> 
         close_if_possible(hold, minted)
         raise
     # The key is durable in its new home, recorded and labelled there; only now may the old one go.
+    stored = old_ports.store.stat(minted.location)  # before the fence is proven: nothing stored later is named
     hold.keep()
-    stored = old_ports.store.stat(minted.location)
     retire(minted.location, stored, old, OnDelete.DESTROY, old_ports)
     hold.close(None)
 

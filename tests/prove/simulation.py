@@ -1,4 +1,4 @@
-"""Processes in virtual time: threads of which exactly one runs at any moment, so that a run is a function of its seed."""
+"""Processes in virtual time: threads of which one runs at any moment, so that a run is a function of its seed."""
 
 import heapq
 import random

@@ -477,8 +477,8 @@ def test_calls_are_the_fewest_that_the_protocol_allows(world: World, provider: P
     # status: is it off? enable. status: since when? secrets: the second generation marker.
     assert ["GET /v0/llm/status", "POST /v0/llm/enable", "GET /v0/llm/status", "GET /v0/secrets"] == pinata
     assert [
-        f"GET {metadata}",
         f"GET {record}",
+        f"GET {metadata}",
         "GET auth/token/lookup-self",
         "POST sys/capabilities-self",
         "GET sys/internal/ui/mounts/secret",
@@ -502,10 +502,10 @@ def test_calls_are_the_fewest_that_the_protocol_allows(world: World, provider: P
         call for call in pinata if call != "GET /v0/secrets"
     ]
     assert [
-        f"GET {metadata}",
         f"GET {record}",
+        f"GET {metadata}",
         f"POST {record}",
-        f"POST secret/delete/{world.path}",
         f"POST {metadata}",
+        f"POST secret/delete/{world.path}",
         f"POST {record}",
     ] == vault
