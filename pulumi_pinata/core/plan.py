@@ -5,6 +5,7 @@ Recovery from a crash is a row here, not an `except` block elsewhere: an open in
 
 from enum import Enum
 
+from pulumi_pinata.core import refusals
 from pulumi_pinata.core.model import (
     Action,
     Actual,
@@ -25,7 +26,6 @@ from pulumi_pinata.core.model import (
     Outcome,
     Purpose,
     Record,
-    Refuse,
     Relabel,
     Rewrite,
     State,
@@ -58,7 +58,7 @@ def decide(desired: Desired, actual: Actual) -> Action:
         if not actual.ours_to_resume:
             return Await(record.version)
         if theirs and (desired.adopt is not Adopt.REMINT or desired.mode is Mode.DISABLED):
-            return _refuse_account(record.owner, "left unfinished by")
+            return refusals.account_taken(record.owner, "left unfinished by")
     if desired.mode is Mode.DISABLED:
         return _towards_off(desired, actual)
     return _towards_on(desired, actual)
@@ -214,11 +214,7 @@ def _towards_off(desired: Desired, actual: Actual) -> Action:
     if record and record.minted and not desired.owns(record.owner):
         if actual.status.enabled and desired.held and desired.held.fingerprint == record.minted.fingerprint:
             # A rename that was cut off, or a handing over: only a person can tell.
-            return Refuse(
-                f"the key of this resource is managed by {record.owner} now.",
-                about="owner",
-                hint="If that is its new name, run `pulumi up` first; if it was handed over, `pulumi state delete` it.",
-            )
+            return refusals.handed_over(record.owner)
         return Nothing()  # taken over since: it is theirs to switch off
     unfinished = record is not None and record.open
     copy = not foreign_path(desired, actual)
@@ -231,20 +227,16 @@ def _towards_off(desired: Desired, actual: Actual) -> Action:
         return Disable(already_off=False, ours=copy)
     if desired.adopt is Adopt.OBSERVE:
         return Nothing()
-    return Refuse(
-        "inference is on, but was not switched on from here.",
-        about="adopt",
-        hint="Set `adopt` to remint to take it over (and then off), or to observe to leave it alone.",
-    )
+    return refusals.not_from_here()
 
 
 def _towards_on(desired: Desired, actual: Actual) -> Action:
     record = actual.record
     if foreign_path(desired, actual):
-        return _refuse_path(desired, actual.stored)
+        return refusals.path_taken(desired, actual.stored)
     if record and not record.open and record.minted and not desired.owns(record.owner):
         if desired.adopt is Adopt.REFUSE:
-            return _refuse_account(record.owner, "managed by")
+            return refusals.account_taken(record.owner, "managed by")
         return _adopt(desired, actual)
     if not actual.status.enabled:
         return Mint(disable_first=False, reason="inference is off")
@@ -299,11 +291,7 @@ def _maintain(desired: Desired, actual: Actual) -> Action:
             return _tune(desired, actual, minted)
     if desired.on_lost_key is OnLostKey.REMINT:
         return Mint(disable_first=True, reason=copy.value)
-    return Refuse(
-        f"inference is on, but {copy.value}.",
-        about="on_lost_key",
-        hint="Restore the secret in Vault, or set `on_lost_key` to remint: a new key is minted and the live one dies.",
-    )
+    return refusals.key_lost(copy.value)
 
 
 def _tune(desired: Desired, actual: Actual, minted: Minted) -> Action:
@@ -325,11 +313,7 @@ def _adopt(desired: Desired, actual: Actual) -> Action:
         return Nothing()
     if desired.adopt is Adopt.REMINT:
         return Mint(disable_first=actual.status.enabled, reason="taken over by `adopt: remint`")
-    return Refuse(
-        "inference is already on for this account, and its key is not ours.",
-        about="adopt",
-        hint="Set `adopt` to remint (mints a new key; whoever uses the old one is cut off) or to observe.",
-    )
+    return refusals.not_ours()
 
 
 def _rotation_wanted(desired: Desired, minted: Minted | None) -> bool:
@@ -348,22 +332,3 @@ def _holds(minted: Minted, actual: Actual) -> bool:
     if actual.stored.described and label and label.minted:
         return label.minted.fingerprint == minted.fingerprint
     return actual.content is not None and actual.content.key.fingerprint == minted.fingerprint
-
-
-def _refuse_path(desired: Desired, stored: Stored) -> Refuse:
-    holder = "a secret without our mark"
-    if stored.label:
-        holder = f"held by {stored.label.owner}" if stored.label.minted else "somebody's since it was let go of"
-    return Refuse(
-        f"{desired.location} is {holder}.",
-        about="vault.path",
-        hint="Choose another `vault.path`; nothing was changed.",
-    )
-
-
-def _refuse_account(owner: str, how: str) -> Refuse:
-    return Refuse(
-        f"inference on this account is {how} {owner}.",
-        about="credentials",
-        hint="Manage an account in one place; to take it over, set `adopt` to remint (its key is replaced).",
-    )
