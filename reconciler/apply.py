@@ -1,0 +1,171 @@
+"""Carries a plan out, account by account, and keeps the inventory: before anything is minted, and after.
+
+One account's failure stops no other; an end that was asked for begins no new account and abandons none.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from threading import Event
+
+from pulumi_pinata import wiring
+from pulumi_pinata.core.converge import converge
+from pulumi_pinata.core.errors import PinataError
+from pulumi_pinata.core.model import Desired, Mode, OnLostKey
+from pulumi_pinata.core.ports import Ports
+from pulumi_pinata.core.relocate import relocate
+from reconciler import inventory
+from reconciler.account import declaration
+from reconciler.conditions import of_error
+from reconciler.fleetplan import MINTS, Condition, Ending, FleetPlan, Kind, Result, Row
+from reconciler.inventory import Entry, Home, Inventory, counted, home_document, home_of
+from reconciler.pool import each
+from reconciler.settings_document import to_document
+from reconciler.upstreams import Access
+
+_LEFT = frozenset({Kind.SKIP, Kind.ERROR, Kind.REFUSED})
+
+
+def apply(
+    plan: FleetPlan,
+    access: Access,
+    *,
+    workers: int,
+    now: datetime,
+    stop: Event | None = None,
+    notice: Callable[[str, str], None] = lambda name, line: None,
+    seen: Callable[[Result], None] = lambda result: None,
+) -> list[Result]:
+    """Do what the plan says, at most `workers` accounts at a time; `notice` hears (account, line).
+
+    Raises PinataError, and has done nothing, when the inventory cannot be written.
+    """
+    stop = stop or Event()
+    keeper = _Keeper(plan, access, now.date().isoformat())
+    keeper.before()
+    results = []
+
+    def work(row: Row) -> Result:
+        try:
+            return _carried_out(row, access, lambda line: notice(row.name, line))
+        except PinataError as error:
+            return Result(row, Ending.FAILED, of_error(error), error=error)
+        except Exception as error:
+            # As in `fleet`: a defect in one account must not keep the others from being healed.
+            found = PinataError(f"an unexpected {type(error).__name__} came up.", hint="Report it; then plan again.")
+            return Result(row, Ending.FAILED, of_error(found), error=found)
+
+    for row, result in each(plan.changes, work, workers=workers, stop=stop):
+        results.append(result or Result(row, Ending.NOT_STARTED, row.condition))
+        seen(results[-1])
+    keeper.after(results)
+    return sorted(results, key=lambda result: result.row.name)
+
+
+def _carried_out(row: Row, access: Access, notice: Callable[[str], None]) -> Result:
+    if row.kind is Kind.FORGET or row.settings is None or row.desired is None:
+        return Result(row, Ending.DONE, row.condition)
+    with access.account(row.settings, notice) as found:
+        wiring.same_account(found.account.fingerprint, row.account)
+        version, fingerprint = row.version, row.fingerprint
+        if row.kind is not Kind.CREDITS:
+            if row.moved_from:
+                _fetch(row, row.moved_from, found.ports, access, notice)
+            minted = converge(_as_announced(row, row.desired), found.ports).minted
+            version, fingerprint = (minted.version, minted.fingerprint) if minted else (0, None)
+        if row.topup:
+            with closing(found.credits()) as client:
+                client.put(row.topup)
+    off = row.desired.mode is Mode.DISABLED
+    return Result(row, Ending.DONE, Condition.OFF if off else Condition.READY, version, fingerprint)
+
+
+def _as_announced(row: Row, desired: Desired) -> Desired:
+    """What was planned to leave the key alone does so: if it was lost since, the next plan announces the outage."""
+    quiet = row.kind in (Kind.RESTORE, Kind.MOVE) or (row.kind is Kind.RESUME and row.protected)
+    return replace(desired, on_lost_key=OnLostKey.FAIL) if quiet else desired
+
+
+def _fetch(row: Row, former: Entry, ports: Ports, access: Access, notice: Callable[[str], None]) -> None:
+    settings = former.settings()
+    with access.account(settings, notice) as found:
+        wiring.same_account(found.account.fingerprint, row.account)
+        old = wiring.desired(settings, found.account, Mode.ENABLED, None)
+        if row.desired:
+            relocate(old, found.ports, row.desired, ports)
+
+
+class _Keeper:
+    """Writes the inventories of a plan's homes."""
+
+    def __init__(self, plan: FleetPlan, access: Access, today: str) -> None:
+        self._plan = plan
+        self._access = access
+        self._today = today
+        self._known: dict[Home, Inventory] = dict(plan.inventories)
+        self._rows: dict[Home, list[Row]] = {}
+        self._reach = {home_of(row.settings): row.settings for row in plan.rows if row.settings}
+        for row in plan.rows:
+            if row.declared and row.settings and row.kind not in _LEFT and row.declared.mode is not Mode.OBSERVED:
+                self._rows.setdefault(home_of(row.settings), []).append(row)
+        for row in plan.rows:
+            for former in (row.moved_from, row.entry):
+                if former:
+                    settings = former.settings()
+                    self._reach.setdefault(home_of(settings), settings)
+        self._documents = [home_document(settings) for settings in self._reach.values()]
+
+    def before(self) -> None:
+        """Every account that may be minted is in the inventory before it is: whatever happens, it is not forgotten.
+
+        Mints are counted as they are begun, so that a crash forgets none.
+        """
+        for home, rows in self._rows.items():
+            entries = {row.name: self._begun(row) for row in rows}
+            self._update(home, lambda known, new=entries: {**known, **new})  # type: ignore[misc]
+
+    def after(self, results: list[Result]) -> None:
+        """Note what was applied in full, and let go of what is gone."""
+        done = {result.row.name for result in results if result.ending is Ending.DONE}
+        gone: dict[Home, set[str]] = {}
+        for row in self._plan.rows:
+            former = row.moved_from or (row.entry if row.kind in (Kind.PRUNE, Kind.FORGET) else None)
+            if row.declared and row.declared.mode is Mode.OBSERVED:
+                former = row.entry  # only looked at now: nothing may switch it off once it is gone from the manifests
+            if former and (row.name in done or row.kind is Kind.NONE):
+                gone.setdefault(home_of(former.settings()), set()).add(row.name)
+        for home in {*self._rows, *gone}:
+            whole = {
+                row.name: declaration(row.declared)
+                for row in self._rows.get(home, ())
+                if row.declared and (row.name in done or row.kind is Kind.NONE)
+            }
+            names = gone.get(home, set())
+
+            def change(
+                known: Mapping[str, Entry], whole: Mapping[str, str] = whole, names: set[str] = names
+            ) -> dict[str, Entry]:
+                kept = {name: entry for name, entry in known.items() if name not in names}
+                return {name: replace(entry, declared=whole.get(name, entry.declared)) for name, entry in kept.items()}
+
+            self._update(home, change)
+
+    def _begun(self, row: Row) -> Entry:
+        old, declared = row.entry, row.declared
+        entry = Entry(
+            row.name,
+            row.account or "",
+            to_document(row.settings) if row.settings else {},
+            prune=bool(declared and declared.prune),
+            protect=bool(declared and declared.protect),
+            declared=old.declared if old else "",
+            day=old.day if old else "",
+            mints=old.mints if old else 0,
+        )
+        return counted(entry, self._today) if row.kind in MINTS else entry
+
+    def _update(self, home: Home, change: Callable[[Mapping[str, Entry]], dict[str, Entry]]) -> None:
+        documents = self._access.documents(self._reach[home])
+        known = self._known.get(home, Inventory())
+        self._known[home] = inventory.update(documents, self._plan.fleet, known, change, self._documents)

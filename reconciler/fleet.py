@@ -1,0 +1,164 @@
+"""Manifest and services to a plan: observes every account and decides, side by side; reads only.
+
+One account's failure is its row, and stops no other.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from threading import Event
+
+from pulumi_pinata.core.errors import PinataError
+from reconciler import account
+from reconciler.conditions import of_error
+from reconciler.declared import Declared, Manifest
+from reconciler.fleetplan import FAILURES, Condition, FleetPlan, Kind, Row
+from reconciler.inventory import Entry, Home, home_of
+from reconciler.ledger import Ledger
+from reconciler.pool import each
+from reconciler.upstreams import Access
+
+STOPPED = "not looked at: the run was asked to stop"
+
+
+def make_plan(
+    manifest: Manifest,
+    access: Access,
+    *,
+    workers: int,
+    now: datetime,
+    only: str | None = None,
+    stop: Event | None = None,
+    seen: Callable[[Row], None] = lambda row: None,
+) -> FleetPlan:
+    """Observe and decide for all accounts, at most `workers` at a time; `seen` is told of each row as it comes.
+
+    `only` restricts the plan to one declared account.
+    """
+    stop = stop or Event()
+    ledger = Ledger.read(manifest.fleet, (each.settings for each in manifest.accounts), access)
+    chosen = [each for each in manifest.accounts if only in (None, each.name)]
+    rows = []
+
+    def look(declared: Declared) -> Row:
+        home = home_of(declared.settings)
+        moved = ledger.elsewhere(declared.name, home)
+        base = account.blank(declared, ledger.entry(declared.name, home) or moved)
+        return _guarded(lambda: _declared(base, declared, moved, manifest, ledger, access, now), base)
+
+    for declared, row in each(chosen, look, workers=workers, stop=stop):
+        rows.append(row or Row(declared.name, Kind.ERROR, Condition.SUSPENDED, STOPPED, declared=declared))
+        seen(rows[-1])
+    rows = _rivals_refused(rows)
+
+    def part(gone: tuple[Home, Entry]) -> Row:
+        _, entry = gone
+        base = account.blank(None, entry)
+        return _guarded(lambda: _undeclared(base, entry, manifest, rows, access), base)
+
+    gone = [] if only else list(_gone(manifest, ledger))
+    for (_, entry), row in each(gone, part, workers=workers, stop=stop):
+        rows.append(row or Row(entry.name, Kind.ERROR, Condition.SUSPENDED, STOPPED, entry=entry))
+        seen(rows[-1])
+    rows += [] if only else [*_frozen(manifest), *_unread(manifest, ledger)]
+    rows.sort(key=lambda row: row.name)
+    return FleetPlan(
+        manifest.fleet,
+        manifest.digest,
+        tuple(rows),
+        inventories=ledger.inventories,
+        problems=manifest.problems,
+        declared=len(manifest.accounts),
+    )
+
+
+def _declared(
+    base: Row,
+    declared: Declared,
+    moved: Entry | None,
+    manifest: Manifest,
+    ledger: Ledger,
+    access: Access,
+    now: datetime,
+) -> Row:
+    home = home_of(declared.settings)
+    if declared.name in manifest.frozen:
+        return replace(base, reason="its manifest has errors, so it is left as it is")
+    if declared.suspend:
+        return replace(base, reason="suspended: nothing is looked at or done")
+    if home in ledger.failures:
+        return account.failed(base, ledger.failures[home])
+    return account.row(base, declared, moved, ledger.owners, access, now)
+
+
+def _undeclared(base: Row, entry: Entry, manifest: Manifest, rows: list[Row], access: Access) -> Row:
+    if manifest.problems:
+        return replace(base, reason="no longer declared, but the manifests have errors, so it is left as it is")
+    heir = next((row for row in rows if row.account == entry.account and row.account), None)
+    if heir and heir.kind in FAILURES:
+        return replace(base, reason=f"declared as {heir.name} now, which has to be put right first")
+    if heir:
+        return replace(base, kind=Kind.FORGET, condition=heir.condition, reason=f"declared as {heir.name} now")
+    unknown = sorted(row.name for row in rows if row.account is None and row.entry is None)
+    if unknown:
+        return replace(base, reason=f"no longer declared, but it may be {unknown[0]} now, whose account is not known")
+    if not entry.prune:
+        return replace(
+            base, kind=Kind.FORGET, reason="no longer declared, and `prune` is off: it stays on, and is let go of"
+        )
+    return account.pruned(base, entry, access)
+
+
+def _gone(manifest: Manifest, ledger: Ledger) -> Iterator[tuple[Home, Entry]]:
+    declared = {each.name for each in manifest.accounts} | manifest.frozen
+    seen = set()
+    for home, entry in ledger.all():
+        if entry.name not in declared and entry.name not in seen:
+            seen.add(entry.name)
+            yield home, entry
+
+
+def _frozen(manifest: Manifest) -> list[Row]:
+    known = {each.name for each in manifest.accounts}
+    why = "its manifest has errors, so it is left as it is"
+    return [Row(name, Kind.SKIP, Condition.SUSPENDED, why) for name in sorted(manifest.frozen - known)]
+
+
+def _rivals_refused(rows: list[Row]) -> list[Row]:
+    """Two names for one account would fight over its one key; only the credentials' fingerprints show it."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        if row.account:
+            names.setdefault(row.account, []).append(row.name)
+    return [
+        replace(
+            row,
+            kind=Kind.REFUSED,
+            condition=Condition.CONFLICT,
+            reason=f"{' and '.join(sorted(names[row.account or '']))} are one account by their credentials. "
+            "Declare each account once.",
+        )
+        if row.account and len(names[row.account]) > 1
+        else row
+        for row in rows
+    ]
+
+
+def _unread(manifest: Manifest, ledger: Ledger) -> list[Row]:
+    """Homes that nothing declared is at, and whose inventory cannot be read: what they hold cannot be judged."""
+    declared = {home_of(each.settings) for each in manifest.accounts}
+    return [
+        Row(str(home), Kind.ERROR, of_error(error), f"its inventory cannot be read. {error}", error=error)
+        for home, error in ledger.failures.items()
+        if home not in declared
+    ]
+
+
+def _guarded(look: Callable[[], Row], base: Row) -> Row:
+    try:
+        return look()
+    except PinataError as error:
+        return account.failed(base, error)
+    except Exception as error:
+        # A defect of ours in one account must not keep the others from being healed; its text may quote anything.
+        return account.failed(base, PinataError(f"an unexpected {type(error).__name__} came up.", hint="Report it."))

@@ -1,0 +1,61 @@
+"""What the inventories of all homes say together; read once a pass."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pulumi_pinata.core.errors import PinataError
+from pulumi_pinata.core.settings import Settings
+from reconciler import inventory
+from reconciler.inventory import Entry, Home, Inventory, home_of
+from reconciler.settings_document import from_document
+from reconciler.upstreams import Access
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Inventories by home, the settings to reach each home by, and the errors of those that cannot be read."""
+
+    inventories: Mapping[Home, Inventory]
+    reach: Mapping[Home, Settings]
+    failures: Mapping[Home, PinataError] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, fleet: str, declared: Iterable[Settings], access: Access) -> "Ledger":
+        """Read the inventory at every home that is declared or that another inventory names."""
+        reach = {home_of(settings): settings for settings in declared}
+        if not reach and (settings := access.default_home()):
+            reach[home_of(settings)] = settings
+        found: dict[Home, Inventory] = {}
+        failures: dict[Home, PinataError] = {}
+        while missing := [home for home in reach if home not in found and home not in failures]:
+            for home in missing:
+                try:
+                    found[home] = inventory.read(access.documents(reach[home]), fleet)
+                    for document in found[home].homes:
+                        settings = from_document(document)
+                        reach.setdefault(home_of(settings), settings)
+                except PinataError as error:
+                    failures[home] = error
+        return cls({home: each for home, each in found.items() if home not in failures}, reach, failures)
+
+    def entry(self, name: str, home: Home) -> Entry | None:
+        """The account's entry at its home."""
+        return self.inventories[home].entries.get(name) if home in self.inventories else None
+
+    def elsewhere(self, name: str, home: Home) -> Entry | None:
+        """The account's entry at another home than its declared one: its key has still to be fetched from there."""
+        for other, kept in self.inventories.items():
+            if other != home and name in kept.entries:
+                return kept.entries[name]
+        return None
+
+    def owners(self, account: str, name: str) -> list[str]:
+        """The owner marks under which the fleet has managed an account by other names."""
+        entries = [entry for _, entry in self.all() if entry.account == account and entry.name != name]
+        return [str(entry.inputs.get("owner")) for entry in entries if entry.inputs.get("owner")]
+
+    def all(self) -> Iterator[tuple[Home, Entry]]:
+        """Every entry with its home."""
+        for home, kept in self.inventories.items():
+            for entry in kept.entries.values():
+                yield home, entry

@@ -1,0 +1,129 @@
+"""Carrying a plan out: one account's failure stops no other, and the inventory never forgets a mint."""
+
+from threading import Event
+
+import pytest
+from doubles import Gate, Killed
+from fake_fleet import NOW, FakeFleet, declared, manifest
+
+from pulumi_pinata.core.errors import Refused, Transient
+from reconciler import inventory
+from reconciler.apply import apply
+from reconciler.fleetplan import Condition, Ending, Kind
+
+
+@pytest.fixture
+def fleet() -> FakeFleet:
+    return FakeFleet()
+
+
+def kept(fleet: FakeFleet) -> dict[str, inventory.Entry]:
+    return dict(inventory.read(fleet.documents(declared("a").settings), "shop").entries)
+
+
+def test_one_accounts_failure_stops_no_other(fleet: FakeFleet) -> None:
+    wanted = manifest(*(declared(name) for name in "abcd"))
+    plan = fleet.plan(wanted)
+    fleet.broken["b"] = Transient("Pinata could not be reached.")
+    fleet.gates["c"] = Gate().on("pinata.enable", ValueError("key-1"))
+
+    results = {result.row.name: result for result in apply(plan, fleet, workers=2, now=NOW)}
+
+    assert {"a": Ending.DONE, "b": Ending.FAILED, "c": Ending.FAILED, "d": Ending.DONE} == {
+        name: result.ending for name, result in results.items()
+    }
+    assert (Condition.READY, Condition.UPSTREAM_UNAVAILABLE) == (results["a"].condition, results["b"].condition)
+    assert (1, fleet.row(wanted, "a").fingerprint) == (results["a"].version, results["a"].fingerprint)
+    assert "key-1" not in str(results["c"].error)
+
+
+def test_an_end_that_was_asked_for_begins_no_new_account(fleet: FakeFleet) -> None:
+    stop = Event()
+    plan = fleet.plan(manifest(*(declared(name) for name in "abcd")))
+
+    results = apply(plan, fleet, workers=1, now=NOW, stop=stop, seen=lambda result: stop.set())
+
+    endings = [result.ending for result in results]
+    on = [name for name in "abcd" if fleet.pinata(name).live]
+    assert endings.count(Ending.DONE) == len(on) < 4
+    assert endings.count(Ending.NOT_STARTED) == 4 - len(on)
+    assert all(fleet.key(name) == fleet.pinata(name).live for name in on)
+
+
+def test_nothing_is_minted_when_the_inventory_cannot_be_written(fleet: FakeFleet) -> None:
+    plan = fleet.plan(manifest(declared("a")))
+    fleet.documents(declared("a").settings).down = Transient("Vault is sealed.")
+
+    with pytest.raises(Transient):
+        apply(plan, fleet, workers=1, now=NOW)
+
+    assert fleet.pinata("a").live is None
+
+
+def test_a_kill_at_any_moment_forgets_no_account_that_was_minted(fleet: FakeFleet) -> None:
+    wanted = manifest(declared("a"))
+    fleet.gates["a"] = Gate().on("store.write", Killed())
+
+    with pytest.raises(Killed):
+        fleet.apply(wanted)
+
+    assert (["a"], 1, "") == (list(kept(fleet)), kept(fleet)["a"].mints, kept(fleet)["a"].declared)
+    del fleet.gates["a"]
+    assert Kind.RESUME is fleet.row(wanted).kind
+    fleet.apply(wanted)
+    assert (fleet.pinata("a").live, Kind.NONE) == (fleet.key("a"), fleet.row(wanted).kind)
+
+
+def test_what_failed_is_not_noted_as_applied(fleet: FakeFleet) -> None:
+    wanted = manifest(declared("a"), declared("b"))
+    plan = fleet.plan(wanted)
+    fleet.broken["b"] = Refused("no", about="vault.auth")
+
+    apply(plan, fleet, workers=1, now=NOW)
+
+    assert {"a": True, "b": False} == {name: entry.declared != "" for name, entry in kept(fleet).items()}
+
+
+def test_an_account_as_declared_enters_the_inventory_and_then_nothing_is_written(fleet: FakeFleet) -> None:
+    wanted = manifest(declared("a"))
+    fleet.apply(wanted)
+    documents = fleet.documents(wanted.accounts[0].settings)
+    documents.documents.clear()  # as if another tool of this fleet's name had enabled it
+    fleet.apply(wanted)
+    writes = documents.writes
+
+    fleet.apply(wanted)
+
+    assert (["a"], writes) == (list(kept(fleet)), documents.writes)
+
+
+def test_an_account_that_is_refused_does_not_enter_the_inventory(fleet: FakeFleet) -> None:
+    fleet.pinata("a").enable()
+
+    fleet.apply(manifest(declared("a"), declared("b")))
+
+    assert ["b"] == list(kept(fleet))
+
+
+def test_an_account_that_changed_hands_since_the_plan_is_left_alone(fleet: FakeFleet) -> None:
+    plan = fleet.plan(manifest(declared("a")))
+    fleet.identities["a"] = "z"
+
+    (result,) = apply(plan, fleet, workers=1, now=NOW)
+
+    assert (Ending.FAILED, None) == (result.ending, fleet.pinata("z").live)
+
+
+def test_an_outage_that_was_not_announced_is_not_caused(fleet: FakeFleet) -> None:
+    wanted = manifest(declared("a"))
+    fleet.apply(wanted)
+    place = wanted.accounts[0].settings.vault.location
+    fleet.vault(wanted.accounts[0].settings).soft_delete(place)
+    plan = fleet.plan(wanted)
+    assert Kind.RESTORE is plan.rows[0].kind
+    fleet.vault(wanted.accounts[0].settings).destroy_version(place)
+
+    (result,) = apply(plan, fleet, workers=1, now=NOW)
+
+    assert (Ending.FAILED, 1) == (result.ending, fleet.pinata("a").mints)
+    assert (Kind.REMINT, True) == (fleet.row(wanted).kind, fleet.row(wanted).outage)
