@@ -7,7 +7,6 @@ since one instance serves several threads and whatever it held would be stored t
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from pulumi.dynamic import (
@@ -26,7 +25,7 @@ from pulumi_pinata.core import observe, plan
 from pulumi_pinata.core.account import Account
 from pulumi_pinata.core.converge import converge
 from pulumi_pinata.core.errors import Refused
-from pulumi_pinata.core.model import Condition, Desired, Minted, Mode
+from pulumi_pinata.core.model import Condition, Desired, Minted, Mode, Outcome
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.relocate import relocate
 from pulumi_pinata.core.settings import Settings
@@ -74,7 +73,7 @@ class InferenceProvider(ResourceProvider):
         settings = properties.settings(props)
         with _session(settings) as (account, ports):
             want = wiring.desired(settings, account, Mode.ENABLED, None)
-            return CreateResult(want.account, _converged(props, want, ports))
+            return CreateResult(want.account, _outs(props, want, converge(want, ports)))
 
     @clean
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
@@ -86,10 +85,8 @@ class InferenceProvider(ResourceProvider):
             want = wiring.desired(settings, account, Mode.ENABLED, held, olds.get("owner") or "")
             before = properties.settings(olds)
             if held and before.vault.home != settings.vault.home:
-                _relocate(before, want, held, ports)
-                # What is remembered of the old home proves in the new one that the account is ours, and no more.
-                want = replace(want, held=replace(held, location=want.location, version=0))
-            return UpdateResult(_converged(news, want, ports))
+                return UpdateResult(_outs(news, want, _relocated(before, want, held, ports)))
+            return UpdateResult(_outs(news, want, converge(want, ports)))
 
     @clean
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
@@ -140,8 +137,7 @@ class InferenceProvider(ResourceProvider):
             converge(wiring.desired(settings, account, Mode.DISABLED, properties.held(props)), ports)
 
 
-def _converged(props: dict[str, Any], want: Desired, ports: Ports) -> dict[str, Any]:
-    outcome = converge(want, ports)
+def _outs(props: dict[str, Any], want: Desired, outcome: Outcome) -> dict[str, Any]:
     condition = Condition.READY if outcome.minted else Condition.OBSERVED
     return properties.outputs(props, want.account, outcome.status, outcome.minted, condition)
 
@@ -159,11 +155,11 @@ def _observed(props: dict[str, Any], want: Desired, ports: Ports) -> dict[str, A
     return properties.outputs(props, want.account, actual.status, minted, condition)
 
 
-def _relocate(before: Settings, want: Desired, held: Minted, ports: Ports) -> None:
+def _relocated(before: Settings, want: Desired, held: Minted, ports: Ports) -> Outcome:
     """To another mount, namespace or Vault: the old login is followed from the old properties."""
     with _session(before) as (account, old_ports):
         old = wiring.desired(before, account, Mode.ENABLED, held)
-        relocate(old, old_ports, want, ports)
+        return relocate(old, old_ports, want, ports)
 
 
 @contextmanager

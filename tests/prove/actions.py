@@ -99,6 +99,8 @@ class Story:
 
     def rival(self, want: Desired, home: Home, chance: Chance = none, delay: float = 0.0) -> None:
         """Somebody else's run, from another checkout: its state is not ours."""
+        if self.state and self.state.home != home:
+            return  # two homes have two fences (README, Limits): a move between them is one process's
         self.world.tally.rivals += 1
         state = self.state
         self._start("rival", chance, delay, lambda process: self._update(process, want, home, state, keep=False))
@@ -181,8 +183,9 @@ class Story:
             ports = process.ports(home)
             if state.held and state.home != home:
                 old = replace(state.want, mode=Mode.ENABLED, held=state.held)
-                relocate(old, process.ports(state.home), want, ports)
-            outcome = converge(want, ports)
+                outcome = relocate(old, process.ports(state.home), want, ports)
+            else:
+                outcome = converge(want, ports)
         self.world.texts.append(repr(outcome))
         if keep:
             self.state = Remembered(replace(want, held=None, former_owners=()), home, remembered(outcome))
