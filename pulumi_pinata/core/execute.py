@@ -248,7 +248,8 @@ def _refreshed(desired: Desired, actual: Actual) -> Minted:
         raise Conflict("the account changed while it was looked at.")
     content = actual.content
     if content and content.key.fingerprint == minted.fingerprint:
-        minted = replace(minted, attempt=content.attempt, field=content.field)
+        # Read at the declared place: a move that was cut off may have copied it there already.
+        minted = replace(minted, location=desired.location, attempt=content.attempt, field=content.field)
     return replace(
         minted,
         version=actual.stored.version,
