@@ -70,7 +70,7 @@ class World:
         """The account's newest record: the only one that names this world's path or was written last."""
         names = self.vault.api.data("LIST", f"{mount}/metadata/pinata-inference/intents")["keys"]
         records = [self.vault.api.data("GET", f"{mount}/data/pinata-inference/intents/{n}")["data"] for n in names]
-        mine = [r for r in records if r["owner"].endswith(f"/{self.name}")]
+        mine = [r for r in records if str(r.get("owner")).endswith(f"/{self.name}")]  # hostile ones may have none
         return mine[-1]
 
     @property
