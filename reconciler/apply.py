@@ -12,7 +12,7 @@ from threading import Event
 from pulumi_pinata import wiring
 from pulumi_pinata.core.converge import converge
 from pulumi_pinata.core.errors import PinataError
-from pulumi_pinata.core.model import Desired, Mode, OnLostKey
+from pulumi_pinata.core.model import Desired, Mode, OnLostKey, Outcome
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.relocate import relocate
 from reconciler import inventory
@@ -70,9 +70,11 @@ def _carried_out(row: Row, access: Access, notice: Callable[[str], None]) -> Res
         wiring.same_account(found.account.fingerprint, row.account)
         version, fingerprint = row.version, row.fingerprint
         if row.kind is not Kind.CREDITS:
+            desired = _as_announced(row, row.desired)
             if row.moved_from:
-                _fetch(row, row.moved_from, found.ports, access, notice)
-            minted = converge(_as_announced(row, row.desired), found.ports).minted
+                minted = _moved(row, row.moved_from, desired, found.ports, access, notice).minted
+            else:
+                minted = converge(desired, found.ports).minted
             version, fingerprint = (minted.version, minted.fingerprint) if minted else (0, None)
         if row.topup:
             with closing(found.credits()) as client:
@@ -87,13 +89,14 @@ def _as_announced(row: Row, desired: Desired) -> Desired:
     return replace(desired, on_lost_key=OnLostKey.FAIL) if quiet else desired
 
 
-def _fetch(row: Row, former: Entry, ports: Ports, access: Access, notice: Callable[[str], None]) -> None:
+def _moved(
+    row: Row, former: Entry, desired: Desired, ports: Ports, access: Access, notice: Callable[[str], None]
+) -> Outcome:
     settings = former.settings()
     with access.account(settings, notice) as found:
         wiring.same_account(found.account.fingerprint, row.account)
         old = wiring.desired(settings, found.account, Mode.ENABLED, None)
-        if row.desired:
-            relocate(old, found.ports, row.desired, ports)
+        return relocate(old, found.ports, desired, ports)
 
 
 class _Keeper:

@@ -134,7 +134,7 @@ def _enable(action: Mint, actual: Actual, hold: Hold) -> PrivateKey:
 def _give_up(error: PinataError, key: PrivateKey, hold: Hold) -> NoReturn:
     """Vault will not take the key: no key may be live that is nowhere."""
     ports = hold.ports
-    if not isinstance(error, Conflict) and error.about != "vault.path" and (place := _escrowed(key, hold)):
+    if error.about != "vault.path" and (place := _escrowed(key, hold)):
         raise Refused(
             f"Vault did not take the new key ({error.message}); it is sealed in {place}.",
             hint="Run `pulumi-pinata escrow import` once Vault is back. (Another run instead mints anew.)",
