@@ -3,10 +3,11 @@
 One account's failure is its row, and stops no other.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from threading import Event
+from types import MappingProxyType
 
 from pulumi_pinata.core.errors import PinataError
 from reconciler import account
@@ -27,18 +28,23 @@ def make_plan(
     *,
     workers: int,
     now: datetime,
-    only: str | None = None,
+    only: Collection[str] | None = None,
+    resting: Mapping[str, Row] = MappingProxyType({}),
+    changed_first: bool = False,
     stop: Event | None = None,
     seen: Callable[[Row], None] = lambda row: None,
 ) -> FleetPlan:
     """Observe and decide for all accounts, at most `workers` at a time; `seen` is told of each row as it comes.
 
-    `only` restricts the plan to one declared account.
+    `only` restricts the plan to some declared accounts; `resting` are rows of such as are not to be looked at, as they
+    were found before. With `changed_first`, those whose declaration was not yet applied in full come first.
     """
     stop = stop or Event()
     ledger = Ledger.read(manifest.fleet, (each.settings for each in manifest.accounts), access)
-    chosen = [each for each in manifest.accounts if only in (None, each.name)]
-    rows = []
+    chosen = [each for each in manifest.accounts if (only is None or each.name in only) and each.name not in resting]
+    if changed_first:
+        chosen.sort(key=lambda each: _is_applied(each, ledger))
+    rows = [resting[each.name] for each in manifest.accounts if each.name in resting]
 
     def look(declared: Declared) -> Row:
         home = home_of(declared.settings)
@@ -56,11 +62,11 @@ def make_plan(
         base = account.blank(None, entry)
         return _guarded(lambda: _undeclared(base, entry, manifest, rows, access), base)
 
-    gone = [] if only else list(_gone(manifest, ledger))
+    gone = [] if only is not None else list(_gone(manifest, ledger))
     for (_, entry), row in each(gone, part, workers=workers, stop=stop):
         rows.append(row or Row(entry.name, Kind.ERROR, Condition.SUSPENDED, STOPPED, entry=entry))
         seen(rows[-1])
-    rows += [] if only else [*_frozen(manifest), *_unread(manifest, ledger)]
+    rows += [] if only is not None else [*_frozen(manifest), *_unread(manifest, ledger)]
     rows.sort(key=lambda row: row.name)
     return FleetPlan(
         manifest.fleet,
@@ -107,6 +113,11 @@ def _undeclared(base: Row, entry: Entry, manifest: Manifest, rows: list[Row], ac
             base, kind=Kind.FORGET, reason="no longer declared, and `prune` is off: it stays on, and is let go of"
         )
     return account.pruned(base, entry, access)
+
+
+def _is_applied(declared: Declared, ledger: Ledger) -> bool:
+    entry = ledger.entry(declared.name, home_of(declared.settings))
+    return entry is not None and entry.declared == account.declaration(declared)
 
 
 def _gone(manifest: Manifest, ledger: Ledger) -> Iterator[tuple[Home, Entry]]:

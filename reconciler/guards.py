@@ -64,6 +64,19 @@ def allowed(plan: FleetPlan, verdict: Verdict) -> FleetPlan:
     return replace(plan, rows=tuple(row for row in plan.rows if row.name not in verdict.names))
 
 
+def healing(plan: FleetPlan, verdict: Verdict) -> FleetPlan:
+    """What a loop does: what is allowed; where that is nothing, it still heals what was agreed on before.
+
+    That is drift, mended where nobody is cut off by it: a commit that removes too much must not keep the other accounts
+    from being healed until a person has come.
+    """
+    if not verdict.refuses_all:
+        return allowed(plan, verdict)
+    held = verdict.names
+    rows = (row for row in plan.rows if row.drifted and not row.outage and row.name not in held)
+    return replace(plan, rows=tuple(rows))
+
+
 def _empty(plan: FleetPlan) -> list[Held]:
     kept = sum(len(inventory.entries) for inventory in plan.inventories.values())
     if plan.declared or not kept:

@@ -1,0 +1,115 @@
+"""One pass: look, judge, apply, tell; the same stages as `plan` and `apply`, with what a loop knows besides."""
+
+import secrets
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from threading import Event
+
+from pulumi_pinata.core.errors import PinataError
+from reconciler import events, viewing
+from reconciler.apply import apply
+from reconciler.board import Board
+from reconciler.declared import Manifest
+from reconciler.fleet import make_plan
+from reconciler.fleetplan import FleetPlan, Result, Row
+from reconciler.guards import Limits, healing, judge
+from reconciler.listener import Listener
+from reconciler.report import outcome, summary
+from reconciler.upstreams import Access
+from reconciler.view import PassView
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a pass came to; `error` where the fleet's inventory could not be written, so that nothing was changed."""
+
+    plan: FleetPlan
+    results: tuple[Result, ...]
+    good: bool
+    error: PinataError | None = None
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """What all passes have in common."""
+
+    access: Access
+    board: Board
+    listener: Listener
+    limits: Limits
+    workers: int
+    stop: Event
+    now: Callable[[], datetime]
+    clock: Callable[[], float] = time.monotonic
+
+    def once(
+        self,
+        manifest: Manifest,
+        *,
+        resting: Mapping[str, Row],
+        only: Collection[str] | None = None,
+        changed_first: bool = False,
+    ) -> Passed:
+        """Look at all accounts, or `only` some, and bring them to what is declared.
+
+        `resting` are the rows of accounts that are not looked at. A pass over some accounts cuts nobody off: how many
+        that may happen to at once is judged of the whole fleet.
+        """
+        started, began, whole = self.now(), self.clock(), only is None
+        run, commit = secrets.token_hex(4), self.board.view.source.commit
+        plan = make_plan(
+            manifest,
+            self.access,
+            workers=self.workers,
+            now=started,
+            only=only,
+            resting=resting,
+            changed_first=changed_first,
+            stop=self.stop,
+            seen=lambda row: self._alive(),
+        )
+        if not whole:
+            plan = replace(plan, rows=tuple(row for row in plan.rows if not row.outage))
+        verdict = judge(plan, self.limits, today=started.date().isoformat())
+        error, results = None, []
+        try:
+            results = self._apply(healing(plan, verdict), run, commit)
+        except PinataError as caught:
+            error = caught
+        before, ended = self.board.view, self.now()
+        good = error is None and viewing.good(plan, verdict, results)
+        said = f"{summary(plan)}; {outcome(results)}" if plan.changes else summary(plan)
+        last = PassView(run, started, ended, good, f"{said}; {error}" if error else said)
+        after = self.board.change(
+            fleet=plan.fleet,
+            accounts=viewing.accounts(before.accounts, plan, verdict, results, resting=resting, whole=whole, now=ended),
+            last=last if whole else before.last,
+            last_good=ended if whole and good else before.last_good,
+            problems=tuple(str(problem) for problem in plan.problems),
+            held=tuple(str(each) for each in verdict.held) if whole else before.held,
+            checksum=(plan.checksum if verdict.held else None) if whole else before.checksum,
+        )
+        self.listener.told(events.between(before, after, plan.rows, results, run, ended))
+        self.listener.passed(replace(after, last=last), seconds=self.clock() - began, whole=whole)
+        return Passed(plan, tuple(results), good, error)
+
+    def _apply(self, plan: FleetPlan, run: str, commit: str | None) -> list[Result]:
+        def seen(result: Result) -> None:
+            self._alive()
+            self.listener.ended(result, run, commit)
+
+        return apply(
+            plan,
+            self.access,
+            workers=self.workers,
+            now=self.now(),
+            stop=self.stop,
+            notice=lambda name, line: self.listener.noticed(name, line, run),
+            begins=lambda row: self.listener.begins(row, run, commit),
+            seen=seen,
+        )
+
+    def _alive(self) -> None:
+        self.board.beat(self.clock())

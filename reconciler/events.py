@@ -1,0 +1,107 @@
+"""What is worth telling people, from the view before a pass and the view after it; pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+
+from reconciler.fleetplan import MINTS, Ending, Result, Row
+from reconciler.view import AccountView, FleetView
+
+REPEATED = 3  # failures in a row: one alone is a hiccup
+
+
+class EventKind(str, Enum):
+    """What has happened; stable names, for programs."""
+
+    KEY_CHANGED = "key-changed"
+    KEY_GONE = "key-gone"
+    DRIFT = "drift"
+    CREDITS_LOW = "credits-low"
+    FAILING = "failing"
+    RECOVERED = "recovered"
+    HELD = "held"
+    SOURCE_FAILING = "source-failing"
+    SOURCE_RECOVERED = "source-recovered"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that has happened; `account` is None where it concerns the fleet. Never a secret."""
+
+    kind: EventKind
+    at: datetime
+    message: str
+    fleet: str
+    account: str | None = None
+    path: str | None = None
+    version: int | None = None
+    fingerprint: str | None = None
+    commit: str | None = None
+    run: str | None = None
+
+
+def between(
+    before: FleetView, after: FleetView, rows: Sequence[Row], results: Sequence[Result], run: str, now: datetime
+) -> list[Event]:
+    """The events of one pass, the fleet's first, then by account."""
+    done = {result.row.name: result for result in results if result.ending is Ending.DONE}
+    found = [*_fleet(before, after, now)]
+    for row in sorted(rows, key=lambda row: row.name):
+        found += _account(before.accounts.get(row.name), after, row, done.get(row.name), now)
+    return [replace(event, run=run) for event in found]
+
+
+def source(before: FleetView, after: FleetView, now: datetime) -> list[Event]:
+    """The events of one look at the source."""
+    was, is_ = before.source.error, after.source.error
+    if is_ and not was:
+        return [_event(EventKind.SOURCE_FAILING, f"the manifests cannot be had: {is_}", after, now)]
+    if was and not is_:
+        return [_event(EventKind.SOURCE_RECOVERED, "the manifests can be had again", after, now)]
+    return []
+
+
+def _fleet(before: FleetView, after: FleetView, now: datetime) -> Iterator[Event]:
+    if after.held and after.held != before.held:
+        more = f" (and {len(after.held) - 1} more)" if len(after.held) > 1 else ""
+        yield _event(EventKind.HELD, f"a guard holds changes back: {after.held[0]}{more}", after, now)
+
+
+def _account(
+    old: AccountView | None, after: FleetView, row: Row, done: Result | None, now: datetime
+) -> Iterator[Event]:
+    account = after.accounts.get(row.name)
+    if row.drifted and not (old and old.drifted_at):
+        yield _event(EventKind.DRIFT, f"not as declared: {row.reason}", after, now, row)
+    if done and row.kind in MINTS:
+        message = f"a new key is at {row.path}, version {done.version}{f': {row.reason}' if row.reason else ''}"
+        event = _event(EventKind.KEY_CHANGED, message, after, now, row)
+        yield replace(event, version=done.version or None, fingerprint=done.fingerprint)
+    elif done and row.outage:
+        yield _event(EventKind.KEY_GONE, f"the key at {row.path} is dead: {row.reason}", after, now, row)
+    if account is None:
+        return
+    if account.credits_low and not (old and old.credits_low):
+        message = f"{account.credits:g} credits are left, fewer than {account.alert_below:g}"
+        yield _event(EventKind.CREDITS_LOW, message, after, now, row)
+    failed_before = old.failures if old else 0
+    if account.failures >= REPEATED > failed_before:
+        message = f"has failed {account.failures} times in a row ({account.condition.value}): {account.reason}"
+        yield _event(EventKind.FAILING, message, after, now, row)
+    elif failed_before >= REPEATED and not account.failures:
+        yield _event(EventKind.RECOVERED, f"is {account.condition.value} again", after, now, row)
+
+
+def _event(kind: EventKind, message: str, view: FleetView, now: datetime, row: Row | None = None) -> Event:
+    return Event(
+        kind,
+        now,
+        message,
+        view.fleet,
+        account=row.name if row else None,
+        path=row.path or None if row else None,
+        version=row.version or None if row else None,
+        fingerprint=row.fingerprint if row else None,
+        commit=view.source.commit,
+    )

@@ -1,0 +1,230 @@
+"""When passes are made, and of whom; the only place that waits.
+
+The source is asked every `poll` seconds, all accounts are looked at every `interval` seconds and after each change,
+and those that fail when `schedule` says so. A source that fails leaves the last good manifests in force.
+"""
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from threading import Event
+
+from pulumi_pinata.core.errors import PinataError, Refused
+from pulumi_pinata.core.settings import Settings
+from reconciler import events
+from reconciler.account import declaration
+from reconciler.cycle import Cycle, Passed
+from reconciler.declared import Declared, Manifest
+from reconciler.fleetplan import Kind, Row
+from reconciler.schedule import Waiting, after_failure, jittered
+from reconciler.source import Checkout, Source
+from reconciler.viewing import failed
+
+_GAP = 5.0  # between passes over failing accounts, since each reads the inventory too; and between early polls
+_LONGEST_WAIT = 15.0  # so that the loop gives a sign of life, and sees credentials that were replaced
+_FIRST_RATE = 20.0
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Seconds between looks at the source, and between looks at all accounts; a tenth more or less by chance."""
+
+    poll: float = 60.0
+    whole: float = 300.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the loop needs of those that connect.
+
+    `load` reads manifests; `slow` bounds the calls a second to each Pinata API (None: as before); `content` is a digest
+    of what an account's reference to credentials holds now; `keep_alive` renews what is due, and says in how many
+    seconds something is due next.
+    """
+
+    load: Callable[[Checkout], Manifest]
+    slow: Callable[[float | None], None]
+    content: Callable[[Settings], str | None]
+    keep_alive: Callable[[], float]
+
+
+class Loop:
+    """Follows a source until it is stopped. `run` belongs to one thread; `sync` and `stop` to any."""
+
+    def __init__(
+        self,
+        source: Source,
+        cycle: Cycle,
+        around: Surroundings,
+        intervals: Intervals,
+        *,
+        dice: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[Event, float], object] = Event.wait,
+    ) -> None:
+        self._source = source
+        self._cycle = cycle
+        self._around = around
+        self._intervals = intervals
+        self._dice = dice
+        self._clock = clock
+        self._wait_for = wait
+        self._wake = Event()
+        self._sync = Event()
+        self._manifest: Manifest | None = None
+        self._checkout: Checkout | None = None
+        self._waiting: dict[str, Waiting] = {}
+        self._resting: dict[str, Row] = {}
+        self._poll_at = self._whole_at = self._retry_at = 0.0
+        self._broken = 0
+        self._first = True
+
+    def sync(self) -> None:
+        """Ask the source and look at all accounts now; those that fail too."""
+        self._sync.set()
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Begin nothing more: what was begun is finished, then `run` returns."""
+        self._cycle.stop.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """Go on until stopped. Raises Refused when the source cannot be had at the start and it is not a hiccup."""
+        while not self._cycle.stop.is_set():
+            self._wake.clear()
+            self._cycle.board.beat(self._clock())
+            if self._sync.is_set():
+                self._sync.clear()
+                self._waiting.clear()
+                self._poll_at = self._whole_at = 0.0
+            if self._clock() >= self._poll_at:
+                self._follow()
+            if self._manifest and not self._cycle.stop.is_set():
+                self._passes(self._manifest)
+            self._wait_for(self._wake, self._wait())
+        self._cycle.board.change(stopping=True)
+
+    def _follow(self) -> None:
+        """Ask the source, and take in what is new."""
+        board, began = self._cycle.board, self._clock()
+        before, error, changed = board.view, None, False
+        was = before.source
+        commit = was.commit
+        try:
+            checkout = self._source.fetch()
+            if changed := checkout != self._checkout:
+                self._manifest, self._checkout, commit = self._around.load(checkout), checkout, checkout.commit
+        except PinataError as caught:
+            if self._manifest is None and isinstance(caught, Refused):
+                raise  # a mistake in how it was started; nobody would look at a log for it
+            error = str(caught)
+        now = self._cycle.now()
+        after = board.change(
+            source=replace(
+                was,
+                name=self._source.name,
+                commit=commit,
+                changed_at=now if changed else was.changed_at,
+                fetched_at=was.fetched_at if error else now,
+                error=error,
+                failing_since=(was.failing_since or now) if error else None,
+            )
+        )
+        self._poll_at = self._clock() + jittered(self._intervals.poll if self._manifest else _GAP, self._dice)
+        if changed:
+            self._whole_at = 0.0
+        self._cycle.listener.fetched(after, seconds=self._clock() - began, changed=changed)
+        self._cycle.listener.told(events.source(before, after, now))
+
+    def _passes(self, manifest: Manifest) -> None:
+        """All accounts if that is due, else those that failed and are due."""
+        now = self._clock()
+        if now >= self._whole_at:
+            self._whole(manifest)
+        elif now >= self._retry_at and (names := self._over(manifest.accounts)):
+            self._note(self._cycle.once(manifest, resting={}, only=names))
+            self._retry_at = self._clock() + _GAP
+        self._show()
+
+    def _whole(self, manifest: Manifest) -> None:
+        over = self._over(manifest.accounts)
+        resting = {name: row for name, row in self._resting.items() if name in self._waiting and name not in over}
+        if self._first:
+            # Many reconcilers that start at once, after an outage say, do not all ask for everything at once.
+            self._around.slow(max(_FIRST_RATE, 2 * len(manifest.accounts) / self._intervals.whole))
+        passed = self._cycle.once(manifest, resting=resting, changed_first=self._first)
+        if self._first:
+            self._around.slow(None)
+            self._first = False
+        self._note(passed)
+        self._broken = self._broken + 1 if passed.error else 0
+        again = jittered(self._intervals.whole, self._dice)
+        if passed.error:
+            again = min(again, _GAP * 2.0 ** min(self._broken - 1, 30))
+        self._whole_at = self._clock() + again
+
+    def _over(self, accounts: Iterable[Declared]) -> set[str]:
+        """The failing accounts that are to be looked at again."""
+        now = self._clock()
+        return {
+            each.name
+            for each in accounts
+            if (waiting := self._waiting.get(each.name))
+            and waiting.is_over(now, declaration(each), self._around.content(each.settings))
+        }
+
+    def _note(self, passed: Passed) -> None:
+        """Remember what failed, and for how long it is left alone."""
+        ended = {result.row.name: result for result in passed.results}
+        for row in passed.plan.rows:
+            result, declared = ended.get(row.name), row.declared
+            if row is self._resting.get(row.name):
+                continue
+            if declared is None or not failed(row, result):
+                self._waiting.pop(row.name, None)
+                self._resting.pop(row.name, None)
+                continue
+            if result:
+                error = result.error
+                row = replace(row, kind=Kind.ERROR, condition=result.condition, reason=str(error), error=error)
+            settings = declared.settings
+            self._resting[row.name] = row
+            self._waiting[row.name] = after_failure(
+                self._waiting.get(row.name),
+                settings,
+                row.condition,
+                row.error,
+                declared=declaration(declared),
+                content=self._around.content(settings),
+                now=self._clock(),
+                longest=self._intervals.whole,
+                dice=self._dice,
+            )
+
+    def _show(self) -> None:
+        """Put on the board when what comes next."""
+        board = self._cycle.board
+        accounts = {
+            name: replace(view, retry_at=at)
+            if (at := self._moment(self._waiting[name].at if name in self._waiting else math.inf)) != view.retry_at
+            else view
+            for name, view in board.view.accounts.items()
+        }
+        board.change(accounts=accounts, next_pass=self._moment(self._whole_at))
+
+    def _moment(self, at: float) -> datetime | None:
+        seconds = max(0.0, at - self._clock())
+        return None if math.isinf(at) else (self._cycle.now() + timedelta(seconds=seconds)).replace(microsecond=0)
+
+    def _wait(self) -> float:
+        """Seconds until something is due."""
+        alive = self._around.keep_alive()
+        due = [self._poll_at]
+        if self._manifest:
+            retries = min((waiting.at for waiting in self._waiting.values()), default=math.inf)
+            due += [self._whole_at, max(self._retry_at, retries)]
+        return max(0.0, min(min(due) - self._clock(), alive, _LONGEST_WAIT))
