@@ -86,7 +86,7 @@ def _check_vault(top: Reader, environ: Mapping[str, str]) -> Any:
     owner = top.values.get("owner")
     name = owner.rpartition("/")[2] if isinstance(owner, str) else ""
     values: dict[str, Any] = {
-        "address": vault.text("address", environ.get("VAULT_ADDR"), checked_url),
+        "address": vault.text("address", environ.get("VAULT_ADDR") or None, checked_url),
         "mount": vault.text("mount", DEFAULT_MOUNT, checked_path),
         "path": vault.text("path", f"pinata/{name}" if name else None, _secret_path),
         "namespace": vault.text("namespace", environ.get("VAULT_NAMESPACE") or None),

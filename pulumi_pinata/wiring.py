@@ -1,14 +1,14 @@
-"""Settings to ports: the only place that follows references and chooses implementations."""
+"""Settings to ports: the only place that chooses implementations."""
 
 import os
 import secrets
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 
 from pulumi_pinata.adapters.clock import SystemClock
@@ -17,16 +17,16 @@ from pulumi_pinata.adapters.pinata_http import CreditsClient, PinataClient
 from pulumi_pinata.adapters.pinata_transport import SharedPool
 from pulumi_pinata.adapters.signals import shielded
 from pulumi_pinata.adapters.vault_kv import VaultStore
-from pulumi_pinata.adapters.vault_login import Credentials
 from pulumi_pinata.core.account import Account, identify
 from pulumi_pinata.core.errors import PinataError, Refused
 from pulumi_pinata.core.model import Desired, Location, Minted, Mode
 from pulumi_pinata.core.ports import Attempts, Ports
-from pulumi_pinata.core.reference import EnvReference, FileReference, Reference, VaultReference
+from pulumi_pinata.core.reference import Reference, VaultReference
 from pulumi_pinata.core.secret import Secret
-from pulumi_pinata.core.settings import AuthSettings, Settings, VaultSettings
+from pulumi_pinata.core.settings import Settings, VaultSettings
+from pulumi_pinata.credentials import read, resolve, vault_login
 
-_LONGEST = 64 * 1024
+_UNUSED = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,19 @@ class Session:
 class Connections:
     """What many accounts share: connections to each API, and a login to each Vault; for any number of threads.
 
-    References are followed anew for each session, so a rotated JWT needs no new Connections; a Vault login is made
-    once. `with Connections(…) as connections:` lets go of everything at the end.
+    References are followed anew for each session, so a rotated JWT needs no new Connections. A Vault login is made
+    once; `lasting` ones are renewed, and made anew from what their references hold by then.
+    `with Connections(…) as connections:` lets go of everything at the end.
     """
 
-    def __init__(self, environ: Mapping[str, str] | None = None, *, size: int = 16) -> None:
+    def __init__(self, environ: Mapping[str, str] | None = None, *, size: int = 16, lasting: bool = False) -> None:
         self.environ = os.environ if environ is None else environ
         self._size = size
+        self._lasting = lasting
         self._lock = threading.Lock()
         self._pools: dict[str, SharedPool] = {}
         self._stores: dict[object, VaultStore] = {}
+        self._used: dict[object, float] = {}
 
     def __enter__(self) -> "Connections":
         return self
@@ -65,7 +68,7 @@ class Connections:
                 pool.shut()
             for store in self._stores.values():
                 store.close()
-            self._pools, self._stores = {}, {}
+            self._pools, self._stores, self._used = {}, {}, {}
 
     def pool(self, api_url: str) -> SharedPool:
         """The connections to an API."""
@@ -79,8 +82,33 @@ class Connections:
         key = (vault.address, vault.namespace, vault.auth, vault.ca_cert, timeout)
         with self._lock:
             if key not in self._stores:
-                self._stores[key] = _store(vault, timeout, self.environ, self._size)
+                self._stores[key] = _store(vault, timeout, self.environ, self._size, lasting=self._lasting)
+            self._used[key] = time.monotonic()
             return self._stores[key].at(vault.location.mount)
+
+    def keep_alive(self) -> float:
+        """Renew the lasting logins that are due; returns the seconds until one is again (inf: none).
+
+        Raises nothing: see `login_problems`. What nothing has used for a day is let go of, with its login.
+        """
+        with self._lock:
+            for key in [key for key, used in self._used.items() if used < time.monotonic() - _UNUSED]:
+                self._stores.pop(key).close()
+                self._used.pop(key)
+        return min((store.lease.tend() for store in self._all()), default=inf)
+
+    def login_expiry(self) -> float | None:
+        """When the first of the Vault logins ends, in seconds since the epoch; None where none is known to end."""
+        left = [store.lease.expires_in() for store in self._all()]
+        return time.time() + min(left) if left and min(left) < inf else None
+
+    def login_problems(self) -> list[PinataError]:
+        """Why Vault logins could not be made or renewed when that was last tried."""
+        return [found for store in self._all() if (found := store.lease.problem)]
+
+    def _all(self) -> list[VaultStore]:
+        with self._lock:
+            return list(self._stores.values())
 
 
 @contextmanager
@@ -90,9 +118,11 @@ def session(
     notice: Callable[[str], None],
     environ: Mapping[str, str] | None = None,
     connections: Connections | None = None,
+    through: Callable[[VaultStore], VaultStore] = lambda store: store,
 ) -> Iterator[Session]:
     """Follow the references and connect; everything is let go of at the end, but for what `connections` share.
 
+    All calls to Vault go to what `through` makes of the store.
     Raises Refused for a reference that leads nowhere or a JWT that is malformed, expired or of another account.
     """
     env = connections.environ if connections else os.environ if environ is None else environ
@@ -101,7 +131,8 @@ def session(
             store, pool = connections.store(settings.vault, settings.timeout), connections.pool(settings.api_url)
         else:
             store, pool = stack.enter_context(closing(_store(settings.vault, settings.timeout, env))), None
-        jwt = _resolve(settings.credentials, "credentials", env, store)
+        store = through(store)
+        jwt = resolve(settings.credentials, "credentials", env, store)
         account = identify(jwt, settings.account, now=time.time())
         pinata = stack.enter_context(closing(PinataClient(settings.api_url, jwt, settings.timeout, pool)))
         attempts = Attempts(secrets.token_hex(8))
@@ -124,7 +155,7 @@ def credits_session(
 
     Raises Refused like `session`, and for a `vault:` reference: there is no Vault here to look it up in.
     """
-    jwt = _resolve(credentials, "credentials", os.environ, None)
+    jwt = resolve(credentials, "credentials", os.environ, None)
     found = identify(jwt, account, now=time.time())
     same_account(found.fingerprint, recorded)
     with closing(CreditsClient(api_url, jwt, timeout)) as client:
@@ -145,7 +176,7 @@ def fingerprint(settings: Settings, environ: Mapping[str, str] | None = None) ->
     """The fingerprint of the account that the settings' credentials speak for."""
     env = os.environ if environ is None else environ
     with closing(_store(settings.vault, settings.timeout, env)) as store:
-        jwt = _resolve(settings.credentials, "credentials", env, store)
+        jwt = resolve(settings.credentials, "credentials", env, store)
     return identify(jwt, settings.account, now=time.time()).fingerprint
 
 
@@ -181,22 +212,26 @@ def local_problems(settings: Settings, environ: Mapping[str, str] | None = None)
             problems.append((error.about or about, f"{error.message}{hint}"))
 
     if not isinstance(settings.credentials, VaultReference):
-        note(lambda: identify(_read(settings.credentials, "credentials", env), settings.account, now=time.time()), "")
-    note(lambda: _credentials(settings.vault.auth, env), "vault.auth")
+        note(lambda: identify(read(settings.credentials, "credentials", env), settings.account, now=time.time()), "")
+    note(lambda: vault_login(settings.vault.auth, env), "vault.auth")
     note(lambda: _ca_cert(settings.vault, env), "vault.ca_cert")
     note(lambda: _escrow(env), "")
     return problems
 
 
-def _store(vault: VaultSettings, timeout: float, env: Mapping[str, str], pool: int = 10) -> VaultStore:
+def _store(
+    vault: VaultSettings, timeout: float, env: Mapping[str, str], pool: int = 10, *, lasting: bool = False
+) -> VaultStore:
+    login = partial(vault_login, vault.auth, env)
     return VaultStore(
         vault.address,
         vault.location.mount,
-        _credentials(vault.auth, env),
+        login if lasting else login(),
         timeout=timeout,
         namespace=vault.namespace,
         ca_cert=_ca_cert(vault, env),
         pool=pool,
+        lasting=lasting,
     )
 
 
@@ -219,77 +254,3 @@ def _ca_cert(vault: VaultSettings, env: Mapping[str, str]) -> str | None:
     return path
 
 
-def _credentials(auth: AuthSettings, env: Mapping[str, str]) -> Credentials:
-    about = "vault.auth"
-    if auth.secret is None:
-        return Credentials("token", _default_token(env))
-    name = auth.name
-    if not isinstance(name, str):
-        return Credentials(auth.method, _read(auth.secret, about, env), _read(name, about, env), auth.mount)
-    return Credentials(auth.method, _read(auth.secret, about, env), name, auth.mount)
-
-
-def _default_token(env: Mapping[str, str]) -> Secret:
-    """As the `vault` command finds it: VAULT_TOKEN, else the file that `vault login` leaves."""
-    if token := env.get("VAULT_TOKEN"):
-        return Secret(token)
-    home = FileReference("~/.vault-token")
-    try:
-        there = Path(home.path).expanduser().is_file()
-    except (OSError, RuntimeError):
-        there = False  # of another user, or of a user without a home
-    if there:
-        return _read_file(home, "vault.auth")
-    raise Refused(
-        "no Vault login: VAULT_TOKEN is not set, and there is no ~/.vault-token.",
-        about="vault.auth",
-        hint="Set VAULT_TOKEN, run `vault login`, or set `vault.auth` (approle, kubernetes, jwt, userpass).",
-    )
-
-
-def _resolve(where: Reference, about: str, env: Mapping[str, str], store: VaultStore | None) -> Secret:
-    if not isinstance(where, VaultReference):
-        return _read(where, about, env)
-    if store is None:
-        raise Refused("a vault: reference is not supported here.", about=about, hint="Use env: or file:.")
-    if value := store.field(where.location, where.field):
-        return value
-    raise Refused(
-        f"Vault has no field {where.field!r} at {where.location}.", about=about, hint="Check mount, path and field."
-    )
-
-
-def _read(where: Reference, about: str, env: Mapping[str, str]) -> Secret:
-    match where:
-        case EnvReference(name):
-            if value := env.get(name, "").strip():
-                return Secret(value)
-            raise Refused(
-                f"the environment variable {name} is not set.", about=about, hint=f"Set {name}, then run again."
-            )
-        case FileReference():
-            return _read_file(where, about)
-        case VaultReference():
-            raise Refused("a Vault login cannot itself come from Vault.", about=about, hint="Use env: or file:.")
-
-
-def _read_file(where: FileReference, about: str) -> Secret:
-    path = Path(where.path)
-    try:
-        path = path.expanduser()
-        # Not blocking: to open a FIFO would wait for a writer.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OSError("not a plain file")  # noqa: TRY301
-            found = file.read(_LONGEST + 1)
-            if not found.strip() or len(found) > _LONGEST:
-                raise Refused(f"the file {str(path)!r} is empty, or too long for a credential.", about=about)
-            return Secret(found.decode().strip())
-    except FileNotFoundError:
-        raise Refused(f"there is no file {str(path)!r}.", about=about, hint="Check the path.") from None
-    except (OSError, RuntimeError, ValueError) as error:
-        raise Refused(
-            f"the file {str(path)!r} cannot be read ({type(error).__name__}).",
-            about=about,
-            hint="Check its permissions.",
-        ) from None

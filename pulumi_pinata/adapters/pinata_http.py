@@ -6,10 +6,20 @@ enable, disable when off, status when off, the order of checks on a completion) 
 
 import re
 import secrets
+from contextlib import suppress
+from math import isfinite
 
 import httpx
 
-from pulumi_pinata.adapters.pinata_transport import PinataTransport, failure, json_of, read
+from pulumi_pinata.adapters.pinata_transport import (
+    SERVICE,
+    PinataTransport,
+    SharedPool,
+    failure,
+    json_of,
+    read,
+    strange,
+)
 from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient
 from pulumi_pinata.core.model import Liveness, Status
 from pulumi_pinata.core.secret import PrivateKey, Secret, digest
@@ -23,7 +33,9 @@ _MOMENT = re.compile(r"[0-9TZ:.+ -]{1,40}", re.ASCII)
 class PinataClient:
     """`core.ports.PinataApi` for the account of one JWT."""
 
-    def __init__(self, api_url: str, jwt: Secret, timeout: float, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, api_url: str, jwt: Secret, timeout: float, transport: httpx.BaseTransport | SharedPool | None = None
+    ) -> None:
         self._transport = PinataTransport(api_url, timeout, transport)
         self._jwt = jwt
         self._timeout = timeout
@@ -45,7 +57,7 @@ class PinataClient:
         body = json_of(response) or {}
         enabled, created_at = body.get("enabled"), body.get("createdAt")
         if not isinstance(enabled, bool):
-            raise Transient("Pinata's status answer is not of the documented form.", hint="Try again later.")
+            raise strange("status answer")
         return Status(enabled, _shown(created_at) if enabled and created_at is not None else None)
 
     def _off_if_known(self) -> Status:
@@ -54,9 +66,9 @@ class PinataClient:
         if not response.is_success:
             raise failure(response, "the status call")
         if not isinstance((json_of(response) or {}).get("secrets"), list):
-            raise Transient("Pinata's secrets listing is not of the documented form.", hint="Try again later.")
+            raise strange("secrets listing")
         if _entry(response) is not None:
-            raise Transient("Pinata's answers contradict each other.", hint="Try again later.")
+            raise Transient("Pinata's answers contradict each other.", hint="Try again later.", service=SERVICE)
         return Status(enabled=False)
 
     def marker(self) -> str | None:
@@ -76,7 +88,7 @@ class PinataClient:
             raise failure(response, "enable")
         body = json_of(response)
         if body is None:
-            raise Ambiguous("Pinata's answer to enable is not JSON.")
+            raise Ambiguous("Pinata's answer to enable is not JSON.", service=SERVICE)
         key = body.get("privateKey")
         return PrivateKey(key) if isinstance(key, str) and key else None
 
@@ -102,7 +114,7 @@ class PinataClient:
     def _chat_status(self, key: PrivateKey) -> int:
         response = self._transport.send("POST", _CHAT, key, {"model": "", "messages": []})
         if response.status_code not in (400, 401, 402, 422):
-            raise Transient("no verdict on the key.")
+            raise Transient("no verdict on the key.", service=SERVICE)
         return response.status_code
 
 
@@ -123,11 +135,13 @@ def _entry(response: httpx.Response) -> dict[str, object] | None:
 
 
 class CreditsClient:
-    """The auto top-up configuration (docs.pinata.cloud/inference/credits)."""
+    """Auto top-up and balance of one workspace (docs.pinata.cloud/inference/credits)."""
 
-    _PATH = "/v0/credits/topup/config"
+    _PATH, _BALANCE = "/v0/credits/topup/config", "/v0/credits/balance"
 
-    def __init__(self, api_url: str, jwt: Secret, timeout: float, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, api_url: str, jwt: Secret, timeout: float, transport: httpx.BaseTransport | SharedPool | None = None
+    ) -> None:
         self._transport = PinataTransport(api_url, timeout, transport)
         self._jwt = jwt
         self._timeout = timeout
@@ -148,16 +162,16 @@ class CreditsClient:
             raise failure(response, "the top-up configuration")
         body = json_of(response)
         if body is None:
-            raise Transient("Pinata's top-up answer is not of the documented form.", hint="Try again later.")
+            raise strange("top-up answer")
         threshold, amount = body.get("threshold"), body.get("amount")
         if threshold is None or amount is None:
             return None
         if not isinstance(threshold, (int, float)) or not isinstance(amount, (int, float)):
-            raise Transient("Pinata's top-up answer is not of the documented form.", hint="Try again later.")
+            raise strange("top-up answer")
         try:
             return float(threshold), int(amount)
         except (OverflowError, ValueError):
-            raise Transient("Pinata's top-up answer is not of the documented form.", hint="Try again later.") from None
+            raise strange("top-up answer") from None
 
     def put(self, config: tuple[float, int] | None) -> None:
         """Set threshold and amount, or None for off. Setting twice is setting once, so it may be retried."""
@@ -167,8 +181,25 @@ class CreditsClient:
             body = {"threshold": threshold, "amount": amount}
             response = self._transport.send("PUT", self._PATH, self._jwt, body)
             if response.status_code in (400, 422):
-                raise Refused("Pinata refused these top-up values.", about="threshold", hint="See `amount` too.")
+                raise Refused(
+                    "Pinata refused these top-up values.", about="threshold", hint="See `amount` too.", service=SERVICE
+                )
             if not response.is_success:
                 raise failure(response, "the top-up configuration")
 
         read(call, self._timeout)
+
+    def balance(self) -> float:
+        """What is free to be drawn, in credits: all that there are, less what calls in flight hold."""
+        return read(self._available, self._timeout)
+
+    def _available(self) -> float:
+        response = self._transport.send("GET", self._BALANCE, self._jwt)
+        if not response.is_success:
+            raise failure(response, "the credits balance")
+        available = (json_of(response) or {}).get("available")
+        if isinstance(available, (int, float)) and not isinstance(available, bool):
+            with suppress(OverflowError):
+                if isfinite(found := float(available)):
+                    return found
+        raise strange("balance answer")

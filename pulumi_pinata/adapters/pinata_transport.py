@@ -8,16 +8,20 @@ from typing import Any, TypeVar
 
 import httpx
 import stamina
+from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 
 from pulumi_pinata.core.address import is_loopback
-from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient
+from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient, Unfunded
 from pulumi_pinata.core.secret import Secret
 
 T = TypeVar("T")
+SERVICE = "pinata"
 _LONGEST_WAIT = 30.0
 _LONGEST = 4 * 1024 * 1024
 
-# stamina announces each retry by a bare warning; where no logging is set up, Python would print it into the plan.
+# stamina announces each retry: by structlog where that is installed, which prints it to standard output, and so into
+# the plan; else by a bare warning, which Python prints where no logging is set up.
+set_on_retry_hooks([LoggingOnRetryHook])
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 _MEANING = {
@@ -30,8 +34,8 @@ _MEANING = {
 }
 
 
-class SharedPool(httpx.BaseTransport):
-    """Connections to one API that many clients share, each with its own timeouts and cookies; for any thread.
+class SharedPool:
+    """Connections to one API that many accounts share, each with its own timeouts and credentials; for any thread.
 
     Its users' `close` leaves it open; whoever made it calls `shut`.
     """
@@ -44,9 +48,10 @@ class SharedPool(httpx.BaseTransport):
         # A cookie of one account's answer must not go out with another's request.
         self._http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send; the request brings its own timeouts."""
-        return self._http.send(request, stream=True)
+    @property
+    def client(self) -> httpx.Client:
+        """What sends; its users bring whole addresses, timeouts and credentials."""
+        return self._http
 
     def shut(self) -> None:
         """Let go of the connections."""
@@ -67,20 +72,25 @@ class _Bearer(httpx.Auth):
 class PinataTransport:
     """Calls to one API: each is sent within half of `timeout` (s) or not at all, and waits half for each answer."""
 
-    def __init__(self, api_url: str, timeout: float, transport: httpx.BaseTransport | None = None) -> None:
-        limits = httpx.Timeout(timeout / 4, read=timeout / 2)
+    def __init__(self, api_url: str, timeout: float, transport: httpx.BaseTransport | SharedPool | None = None) -> None:
+        self._limits = httpx.Timeout(timeout / 4, read=timeout / 2)
         self._patience = timeout / 2
-        self._http = httpx.Client(
-            base_url=api_url,
-            timeout=limits,
-            transport=transport,
-            follow_redirects=False,
-            trust_env=not is_loopback(api_url),  # a proxy would see the credentials that plain http carries
-        )
+        self._url = api_url.rstrip("/")
+        self._own: httpx.Client | None = None
+        if isinstance(transport, SharedPool):
+            # A client of one's own on top of it would cost half of what a call costs us.
+            self._http = transport.client
+        else:
+            self._http = self._own = httpx.Client(
+                transport=transport,
+                follow_redirects=False,
+                trust_env=not is_loopback(api_url),  # a proxy would see the credentials that plain http carries
+            )
 
     def close(self) -> None:
-        """Let go of the connections."""
-        self._http.close()
+        """Let go of the connections, but for those that are shared."""
+        if self._own:
+            self._own.close()
 
     def send(self, method: str, path: str, bearer: Secret, body: Any = None) -> httpx.Response:
         """Send once; the response, whatever its status.
@@ -91,12 +101,17 @@ class PinataTransport:
             raise Refused("the credential has characters that no credential has.", about="credentials")
         trace = {"trace": _deadline(self._patience)}
         try:
-            with self._http.stream(method, path, json=body, auth=_Bearer(bearer), extensions=trace) as response:
+            with self._http.stream(
+                method, f"{self._url}{path}", json=body, auth=_Bearer(bearer), timeout=self._limits, extensions=trace
+            ) as response:
                 return _whole(response, time.monotonic() + self._patience)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol):
-            raise Transient("Pinata could not be reached.", hint="Check `api_url` and the network.") from None
+            raise Transient(
+                "Pinata could not be reached.", hint="Check `api_url` and the network.", service=SERVICE
+            ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Ambiguous(f"the reply to {method} {path} was lost ({type(error).__name__}).") from None
+            name = type(error).__name__
+            raise Ambiguous(f"the reply to {method} {path} was lost ({name}).", service=SERVICE) from None
 
 
 def _whole(response: httpx.Response, end: float) -> httpx.Response:
@@ -108,7 +123,7 @@ def _whole(response: httpx.Response, end: float) -> httpx.Response:
     for chunk in response.iter_bytes():
         body += chunk
         if len(body) > _LONGEST or time.monotonic() > end:
-            raise Ambiguous("Pinata's answer does not come to its end.")
+            raise Ambiguous("Pinata's answer does not come to its end.", service=SERVICE)
     kept = (b"content-type", b"retry-after")
     headers = [(name, value) for name, value in response.headers.raw if name.lower() in kept]
     return httpx.Response(response.status_code, headers=headers, content=bytes(body))
@@ -120,7 +135,11 @@ def _deadline(seconds: float) -> Callable[[str, object], None]:
 
     def trace(event: str, _info: object) -> None:
         if event.endswith("send_request_headers.started") and time.monotonic() > end:
-            raise Transient("the connection to Pinata took too long.", hint="Try again later, or raise `timeout`.")
+            raise Transient(
+                "the connection to Pinata took too long.",
+                hint="Try again later, or raise `timeout`.",
+                service=SERVICE,
+            )
 
     return trace
 
@@ -135,7 +154,8 @@ def read(call: Callable[[], T], timeout: float) -> T:
             with attempt:
                 return call()
     except Ambiguous as error:
-        raise Transient(error.message, about=error.about, hint=error.hint or "Try again later.") from None
+        hint = error.hint or "Try again later."
+        raise Transient(error.message, about=error.about, hint=hint, service=error.service) from None
     raise AssertionError("unreachable")  # pragma: no cover - the loop returns or raises
 
 
@@ -150,18 +170,26 @@ def failure(response: httpx.Response, call: str) -> PinataError:
     status = response.status_code
     if status in _MEANING:
         message, hint = _MEANING[status]
-        return Refused(message, about="credentials", hint=hint)
+        kind = Unfunded if status == 402 else Refused
+        return kind(message, about="credentials", hint=hint, service=SERVICE)
     if status == 429:
         return Transient(
-            "Pinata limits the rate of calls (429).", hint="Try again later.", retry_after=_retry_after(response)
+            "Pinata limits the rate of calls (429).",
+            hint="Try again later.",
+            service=SERVICE,
+            retry_after=_retry_after(response),
         )
     if status >= 500 or status == 408:
-        return Ambiguous(f"Pinata failed on {call} ({status}).", hint="Try again later.")
+        return Ambiguous(f"Pinata failed on {call} ({status}).", hint="Try again later.", service=SERVICE)
+    message, hint = f"Pinata refused {call} ({status}).", "Check that this is the Pinata agents API."
     if 300 <= status < 400:
-        return Refused(f"{call} was redirected ({status}).", about="api_url", hint="Set the address it leads to.")
-    return Refused(
-        f"Pinata refused {call} ({status}).", about="api_url", hint="Check that this is the Pinata agents API."
-    )
+        message, hint = f"{call} was redirected ({status}).", "Set the address it leads to."
+    return Refused(message, about="api_url", hint=hint, service=SERVICE)
+
+
+def strange(answer: str) -> Transient:
+    """What is raised for a success that does not say what it should."""
+    return Transient(f"Pinata's {answer} is not of the documented form.", hint="Try again later.", service=SERVICE)
 
 
 def json_of(response: httpx.Response) -> dict[str, Any] | None:

@@ -88,6 +88,7 @@ def record_from_data(data: Mapping[str, Any], version: int, path: str) -> Record
         f"{path} is not a record of this version of pulumi-pinata.",
         about="vault.mount",
         hint="If a newer version wrote it, upgrade; else roll that secret back to its last good version.",
+        service="vault",
     )
     attempts, minted = data.get("attempts"), data.get("minted")
     if data.get("schema") != _SCHEMA or not isinstance(attempts, list) or not attempts:

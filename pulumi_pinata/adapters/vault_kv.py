@@ -1,11 +1,8 @@
 """Vault KV v2 as the core's key store; hvac's world ends here."""
 
-import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import copy
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -15,8 +12,9 @@ from hvac import exceptions
 from requests.adapters import HTTPAdapter
 
 from pulumi_pinata.adapters import vault_documents as documents
-from pulumi_pinata.adapters.vault_errors import accepted, data_of, translated
-from pulumi_pinata.adapters.vault_login import Credentials, Lifetime, log_in
+from pulumi_pinata.adapters.vault_errors import SERVICE, accepted, data_of, translated
+from pulumi_pinata.adapters.vault_lease import Lease
+from pulumi_pinata.adapters.vault_login import Credentials
 from pulumi_pinata.adapters.vault_preflight import preflight
 from pulumi_pinata.core.address import is_loopback
 from pulumi_pinata.core.errors import Refused
@@ -29,19 +27,22 @@ INTENTS = "pinata-inference/intents"
 class VaultStore:
     """`core.ports.KeyStore` on one Vault, namespace and mount, with one login.
 
-    `mount` is where the accounts' records live; the login happens on the first call.
+    `mount` is where the accounts' records live; the login happens on the first call. A `lasting` one is kept good, with
+    credentials that are asked for anew each time; `clock` counts in seconds.
     """
 
     def __init__(
         self,
         address: str,
         mount: str,
-        credentials: Credentials,
+        credentials: Credentials | Callable[[], Credentials],
         *,
         timeout: float,
         namespace: str | None = None,
         ca_cert: str | None = None,
         pool: int = 10,
+        lasting: bool = False,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._client = hvac.Client(
             url=address,
@@ -58,7 +59,11 @@ class VaultStore:
         self._time = _VaultTime()
         self._client.session.hooks["response"].append(self._time.note)
         self._mount = mount
-        self._login = _Login(self._client, credentials)
+        given = credentials
+        read = (lambda: given) if isinstance(given, Credentials) else given
+        self.lease = Lease(self._client, read, lasting=lasting, clock=clock)
+        if lasting:
+            self._client.session.hooks["response"].append(self.lease.heard)
         self._buried: dict[str, int] = {}
 
     def at(self, mount: str) -> "VaultStore":
@@ -74,7 +79,7 @@ class VaultStore:
     def preflight(self, location: Location, account: str, seconds: float) -> None:
         """See `KeyStore.preflight`."""
         record = Location(self._mount, f"{INTENTS}/{account}")
-        preflight(self._client, self._login.left(), location, record, seconds)
+        preflight(self._client, self.lease.left(seconds), location, record, seconds)
 
     def stat(self, location: Location) -> Stored:
         """See `KeyStore.stat`."""
@@ -191,7 +196,7 @@ class VaultStore:
             return int(data_of(answer)["version"])
 
     def _kv(self) -> Any:
-        self._login.needed()
+        self.lease.needed()
         return self._client.secrets.kv.v2
 
 
@@ -211,33 +216,6 @@ class _VaultTime:
         return datetime.now(timezone.utc) + self._ahead
 
 
-class _Login:
-    """One login for all who share a client: made on the first call, by one thread while the others wait."""
-
-    def __init__(self, client: hvac.Client, credentials: Credentials) -> None:
-        self._client = client
-        self._credentials = credentials
-        self._lock = threading.Lock()
-        self._lifetime: Lifetime | None = None
-        self._since = 0.0
-
-    def needed(self) -> Lifetime:
-        """Log in unless that is done. Raises like `log_in`."""
-        with self._lock:
-            if self._lifetime is None:
-                self._since = time.monotonic()
-                self._lifetime = log_in(self._client, self._credentials)
-            return self._lifetime
-
-    def left(self) -> Lifetime:
-        """What is left of it."""
-        login = self.needed()
-        if not login.seconds:
-            return login
-        # A login for ever is 0; one that has just run out is not.
-        return replace(login, seconds=max(1, int(login.seconds - (time.monotonic() - self._since))))
-
-
 class _present:
     """A write to a path whose mount is missing is a 404: say so."""
 
@@ -253,6 +231,7 @@ class _present:
                 f"there is no KV v2 secrets engine at {self._location.mount!r}.",
                 about="vault.mount",
                 hint="Name the mount that `vault secrets list` shows.",
+                service=SERVICE,
             ) from None
 
 

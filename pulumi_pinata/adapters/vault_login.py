@@ -1,12 +1,15 @@
-"""Logging in to Vault by each of the supported methods."""
+"""Logging in to Vault by each of the supported methods, and asking for more time."""
 
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import hvac
 from hvac import exceptions
 
-from pulumi_pinata.adapters.vault_errors import translated
+from pulumi_pinata.adapters.vault_errors import SERVICE, data_of, translated
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.secret import Secret
 
@@ -29,10 +32,14 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Lifetime:
-    """How long a login lasts: seconds (None: not known without asking; 0: for ever) and uses (0: any number)."""
+    """How long a login lasts: seconds (None: not known without asking; 0: for ever) and uses (0: any number).
+
+    `renewable`: whether Vault may give it more time.
+    """
 
     seconds: int | None = None
     uses: int = 0
+    renewable: bool = False
 
 
 def log_in(client: hvac.Client, credentials: Credentials) -> Lifetime:
@@ -48,14 +55,51 @@ def log_in(client: hvac.Client, credentials: Credentials) -> Lifetime:
             answer = _call(client, credentials)
             auth = answer.get("auth") if isinstance(answer, dict) else None
             if not auth or not auth.get("client_token"):
-                raise Refused(f"Vault gave no token for {credentials.method}.", about="vault.auth", hint="Is MFA on?")
-            return Lifetime(int(auth.get("lease_duration") or 0), int(auth.get("num_uses") or 0))
+                raise Refused(
+                    f"Vault gave no token for {credentials.method}.",
+                    about="vault.auth",
+                    hint="Is MFA on?",
+                    service=SERVICE,
+                )
+            return _granted(auth, "lease_duration")
     except exceptions.InvalidPath:
         raise Refused(
             f"there is no {credentials.method} auth method at {credentials.mount!r}.",
             about="vault.auth.mount",
             hint="Name the mount that `vault auth list` shows.",
+            service=SERVICE,
         ) from None
+
+
+def renew(client: hvac.Client) -> Lifetime:
+    """Ask for more time; returns how long the token is good for now. Raises Refused or Transient."""
+    with _about_itself("renew its own token"):
+        answer = client.auth.token.renew_self()
+        return _granted(answer["auth"], "lease_duration")
+
+
+def look_up(client: hvac.Client) -> Lifetime:
+    """How long the token is good for. Raises Refused where it is dead or may not ask, Transient."""
+    with _about_itself("look up its own token"):
+        return _granted(data_of(client.auth.token.lookup_self()), "ttl")
+
+
+@contextmanager
+def _about_itself(what: str) -> Iterator[None]:
+    try:
+        with translated(what):
+            yield
+    except exceptions.InvalidPath:
+        raise Refused(
+            f"this is no Vault, or no namespace of it: could not {what} (404).",
+            about="vault.address",
+            hint="Check `vault.address` and `vault.namespace`.",
+            service=SERVICE,
+        ) from None
+
+
+def _granted(said: Mapping[str, Any], seconds: str) -> Lifetime:
+    return Lifetime(int(said.get(seconds) or 0), int(said.get("num_uses") or 0), bool(said.get("renewable")))
 
 
 def _call(client: hvac.Client, credentials: Credentials) -> object:

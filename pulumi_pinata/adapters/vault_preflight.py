@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import hvac
 from hvac import exceptions
 
-from pulumi_pinata.adapters.vault_errors import data_of, translated
+from pulumi_pinata.adapters.vault_errors import SERVICE, data_of, translated
 from pulumi_pinata.adapters.vault_login import Lifetime
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.model import Location
@@ -37,6 +37,7 @@ def _asked(what: str) -> Iterator[None]:
             f"this is no Vault, or no namespace of it: could not {what} (404).",
             about="vault.address",
             hint="Check `vault.address` and `vault.namespace`.",
+            service=SERVICE,
         ) from None
 
 
@@ -51,12 +52,14 @@ def _lasts(client: hvac.Client, login: Lifetime, seconds: float) -> None:
             f"the Vault token is good for {left} s more; storing a key safely needs {seconds:.0f} s.",
             about="vault.auth",
             hint="Renew it, or log in with a role whose tokens live longer.",
+            service=SERVICE,
         )
     if 0 < uses < _USES:
         raise Refused(
             f"the Vault token has {uses} uses left; storing a key safely takes up to {_USES}.",
             about="vault.auth",
             hint="Use a token without a limit on uses.",
+            service=SERVICE,
         )
 
 
@@ -80,6 +83,7 @@ def _may(client: hvac.Client, secret: Location, record: Location) -> None:
             f"the Vault login lacks {listed}.",
             about="vault.auth",
             hint="Extend its policy; README, “The Vault policy”, has the whole of it.",
+            service=SERVICE,
         )
 
 
@@ -96,4 +100,5 @@ def _is_kv2(client: hvac.Client, mount: str) -> None:
             f"the mount {mount!r} is {found if data else 'missing'}, and keys are kept in KV version 2 only.",
             about="vault.mount",
             hint=f"Enable one (vault secrets enable -path={mount} -version=2 kv), or name another mount.",
+            service=SERVICE,
         )

@@ -19,9 +19,11 @@ def adopt_key(key: PrivateKey, desired: Desired, ports: Ports) -> Outcome:
     status, stored = ports.pinata.status(), ports.store.stat(desired.location)
     actual = Actual(status, stored, ports.store.record(desired.account), marker=ports.pinata.marker())
     if not status.enabled:
-        raise Refused("inference is off, so the key in Vault is dead.", hint="Let `pulumi up` mint one.")
+        raise Refused(
+            "inference is off, so the key in Vault is dead.", hint="Apply without adopting it: one is minted."
+        )
     if stored.label is not None or plan.known(desired, actual) is not None:
-        raise Refused("this account or path is managed already.", hint="Leave out --adopt-key.")
+        raise Refused("this account or path is managed already.", hint="There is nothing to adopt.")
     record = actual.record
     if record and record.open and not is_abandoned(desired.account, record.version, ports):
         raise Conflict("another run is at work on this account.", hint="Wait for it to end, then run again.")
@@ -29,7 +31,7 @@ def adopt_key(key: PrivateKey, desired: Desired, ports: Ports) -> Outcome:
         raise Refused(
             "the key in Vault is not proven to be the live one.",
             about="vault.field",
-            hint="Check the field; if the key is lost, set `adopt` to remint and run `pulumi up` instead.",
+            hint="Check the field; if the key is lost, set `adopt` to remint and apply that instead.",
         )
     ports.store.preflight(desired.location, desired.account, seconds=2 * ports.lease)
     hold = Hold.take(desired, actual, ports, Purpose.MOVE)

@@ -5,6 +5,7 @@ PinataError
 ├── Ambiguous   the effect is unknown: observe before doing anything else, never send it again
 ├── Conflict    somebody else advanced first: observe again at once
 └── Refused     a person or a new declaration is needed: nothing was changed
+    └── Unfunded    the workspace has no credits: money is what is needed
 
 Messages are ours from end to end. They never quote a response body, a header, a token or a key.
 """
@@ -13,14 +14,18 @@ Messages are ours from end to end. They never quote a response body, a header, a
 class PinataError(Exception):
     """Any failure of this package.
 
-    `about` names the input at fault (such as ``vault.path``), where there is one; `hint` says what to do next.
+    `about` names the input at fault (such as ``vault.path``), where there is one; `hint` says what to do next;
+    `service` is the one that spoke, or that did not answer: ``pinata``, ``vault``, or None where neither was asked.
     """
 
-    def __init__(self, message: str, *, about: str | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, about: str | None = None, hint: str | None = None, service: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.about = about
         self.hint = hint
+        self.service = service
 
     def __str__(self) -> str:
         place = f"{self.about}: " if self.about else ""
@@ -37,9 +42,10 @@ class Transient(PinataError):
         *,
         about: str | None = None,
         hint: str | None = None,
+        service: str | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message, about=about, hint=hint)
+        super().__init__(message, about=about, hint=hint, service=service)
         self.retry_after = retry_after
 
 
@@ -53,3 +59,7 @@ class Conflict(PinataError):
 
 class Refused(PinataError):
     """What was asked cannot be done as declared; it stays so until a person or the declaration changes it."""
+
+
+class Unfunded(Refused):
+    """The workspace has no credits for it; the key and the credentials are as good as before."""

@@ -138,6 +138,7 @@ def _give_up(error: PinataError, key: PrivateKey, hold: Hold) -> NoReturn:
         raise Refused(
             f"Vault did not take the new key ({error.message}); it is sealed in {place}.",
             hint="Run `pulumi-pinata escrow import` once Vault is back. (Another run instead mints anew.)",
+            service=error.service,
         ) from None
     try:
         _still_ours(hold)
@@ -149,6 +150,7 @@ def _give_up(error: PinataError, key: PrivateKey, hold: Hold) -> NoReturn:
         raise Ambiguous(
             f"the new key could not be stored ({error.message}) and could not be revoked either.",
             hint="Its intent stays open in Vault: run again, and it is revoked and minted anew.",
+            service=error.service,
         ) from None
     if not left_elsewhere(hold):
         close_if_possible(hold, None)
@@ -156,6 +158,7 @@ def _give_up(error: PinataError, key: PrivateKey, hold: Hold) -> NoReturn:
         f"the new key could not be stored ({error.message}), so inference was switched off again.",
         about=error.about,
         hint=error.hint or "Mend Vault, then run again.",
+        service=error.service,
     ) from None
 
 

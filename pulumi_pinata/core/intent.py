@@ -63,7 +63,11 @@ class Hold:
         if self.age > self.ports.timeout / 4:
             self.renew()
         if self.age > self.ports.timeout / 2:
-            raise Transient("Vault answers too slowly to work under its lock.", hint="Run again, or raise `timeout`.")
+            raise Transient(
+                "Vault answers too slowly to work under its lock.",
+                hint="Run again, or raise `timeout`.",
+                service="vault",
+            )
 
     def renew(self) -> None:
         """Prove by a write that the intent is still ours."""

@@ -29,7 +29,8 @@ def handed_over(owner: str) -> Refuse:
     return Refuse(
         f"the key of this resource is managed by {owner} now.",
         about="owner",
-        hint="If that is its new name, run `pulumi up` first; if it was handed over, `pulumi state delete` it.",
+        hint="If that is its new name, apply the new declaration first; if it was handed over, take it out of this one "
+        "(`pulumi state delete`, or remove the manifest).",
     )
 
 

@@ -17,7 +17,7 @@ def store_key(hold: Hold, content: Content, cas: int) -> int:
 
     Raises Conflict when the intent was lost (the key is then dead and must not be written), else the store's error.
     """
-    error: PinataError = Transient("Vault did not confirm the key.")
+    error: PinataError = Transient("Vault did not confirm the key.", service="vault")
     for _ in tries(hold.ports):
         try:
             hold.keep()
@@ -73,9 +73,9 @@ def _store_once(hold: Hold, content: Content, cas: int) -> int:
         try:
             version = store.write(desired.location, content, base_url=desired.base_url, cas=stored.version)
         except Conflict:
-            raise Transient(f"{desired.location} keeps changing.") from None
+            raise Transient(f"{desired.location} keeps changing.", service="vault") from None
     if not _same(store.read(desired.location, version), content):
-        raise Transient("Vault did not give back what was written.")
+        raise Transient("Vault did not give back what was written.", service="vault")
     return version
 
 

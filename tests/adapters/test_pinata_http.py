@@ -10,7 +10,7 @@ import pytest
 import stamina
 
 from pulumi_pinata.adapters.pinata_http import CreditsClient, PinataClient
-from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient
+from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient, Unfunded
 from pulumi_pinata.core.model import Liveness, Status
 from pulumi_pinata.core.secret import PrivateKey, Secret
 
@@ -323,3 +323,45 @@ def test_a_top_up_configuration_is_read(body: dict[str, Any], expected: tuple[fl
     credits = CreditsClient("https://pinata.test", Secret(CANARY), 0.02, httpx.MockTransport(answer(200, body)))
     with closing(credits):
         assert expected == credits.get()
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"total": 100.0, "loaned": 0.5, "available": 99.5}, 99.5),
+        ({"available": 0}, 0.0),
+        ({"available": -3}, -3.0),
+    ],
+)
+def test_a_balance_is_what_is_free_to_be_drawn(body: dict[str, Any], expected: float) -> None:
+    credits = CreditsClient("https://pinata.test", Secret(CANARY), 0.02, httpx.MockTransport(answer(200, body)))
+    with closing(credits):
+        assert expected == credits.balance()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[]",
+        "<html>",
+        "{}",
+        '{"available": "9"}',
+        '{"available": true}',
+        '{"available": NaN}',
+        '{"available": 1%s}' % ("0" * 400),
+    ],
+)
+def test_a_balance_of_another_form_is_one_of_our_errors(body: str) -> None:
+    credits = CreditsClient("https://pinata.test", Secret(CANARY), 0.02, httpx.MockTransport(answer(200, body)))
+    with closing(credits):
+        assert Transient is type(fails(credits.balance))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, Refused), (402, Unfunded), (404, Refused), (429, Transient), (503, Transient)]
+)
+def test_a_balance_that_cannot_be_had_says_why(status: int, kind: type[PinataError]) -> None:
+    credits = CreditsClient("https://pinata.test", Secret(CANARY), 0.02, httpx.MockTransport(answer(status, BODY)))
+    with closing(credits):
+        error = fails(credits.balance)
+    assert (kind, "pinata") == (type(error), error.service)

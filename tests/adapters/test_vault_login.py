@@ -45,7 +45,7 @@ def test_each_method_logs_in_and_says_how_long_for(
     if method == "token":
         assert Lifetime() == lifetime
     else:
-        assert Lifetime(3600, 0) == lifetime
+        assert Lifetime(3600, 0, renewable=True) == lifetime
 
 
 @pytest.mark.parametrize("method", METHODS)

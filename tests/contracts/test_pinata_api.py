@@ -10,7 +10,7 @@ import pytest
 from doubles import FakePinata, Reenable, Variant
 
 from pulumi_pinata.adapters.pinata_http import PinataClient
-from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient
+from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient, Unfunded
 from pulumi_pinata.core.model import Liveness, Status
 from pulumi_pinata.core.ports import PinataApi
 from pulumi_pinata.core.secret import PrivateKey, Secret
@@ -254,8 +254,8 @@ def test_what_a_person_has_to_mend_is_refused(
     pinata.add_fault("status", path=f"/v0/llm/{call}", account=account.name, status=status)
 
     error = error_of(getattr(client, call))
-    assert Refused is type(error)
-    assert "credentials" == error.about
+    assert (Unfunded if status == 402 else Refused) is type(error)
+    assert ("credentials", "pinata") == (error.about, error.service)
     assert account.jwt not in str(error)
 
 

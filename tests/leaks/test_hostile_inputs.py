@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from test_hostile_answers import converged
 from world import World
 
-from pulumi_pinata import properties, wiring
+from pulumi_pinata import credentials, properties
 from pulumi_pinata.adapters.escrow_age import AgeEscrow, unseal
 from pulumi_pinata.adapters.vault_kv import VaultStore
 from pulumi_pinata.adapters.vault_login import Credentials
@@ -136,7 +136,7 @@ def within(seconds: float, call: Callable[[], object]) -> object:
 
 
 def follow(path: str) -> object:
-    return within(1, lambda: wiring._read_file(FileReference(path), "credentials"))
+    return within(1, lambda: credentials._read_file(FileReference(path), "credentials"))
 
 
 def test_a_device_without_end_is_refused() -> None:
@@ -176,7 +176,7 @@ def test_a_home_that_cannot_be_told_is_refused_in_our_words(monkeypatch: pytest.
 
     monkeypatch.setattr(Path, "expanduser", homeless)
     with pytest.raises(Refused):
-        wiring._default_token({})
+        credentials._default_token({})
 
 
 def test_a_home_of_another_user_is_refused_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +188,7 @@ def test_a_home_of_another_user_is_refused_in_our_words(monkeypatch: pytest.Monk
     monkeypatch.setattr(Path, "stat", forbidden)
     monkeypatch.setattr(Path, "open", forbidden)
     with pytest.raises(Refused):
-        wiring._default_token({})
+        credentials._default_token({})
 
 
 def test_a_file_that_others_can_read_is_accepted(tmp_path: Path) -> None:

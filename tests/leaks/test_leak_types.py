@@ -17,7 +17,7 @@ from doubles import ACCOUNT, HERE, FakeClock
 from hypothesis.vendor import pretty
 from leaks import Scanner
 
-from pulumi_pinata import wiring
+from pulumi_pinata import credentials
 from pulumi_pinata.adapters.pinata_http import PinataClient
 from pulumi_pinata.adapters.vault_kv import VaultStore
 from pulumi_pinata.adapters.vault_login import Credentials
@@ -118,7 +118,7 @@ def test_comparison_is_by_identity_so_that_nothing_is_timed_or_guessed() -> None
 def test_a_name_that_is_given_by_reference_is_opaque_as_well(tmp_path: Path) -> None:
     auth = AuthSettings("approle", EnvReference("SECRET_ID"), EnvReference("ROLE_ID"), "approle")
 
-    found = wiring._credentials(auth, {"SECRET_ID": "secret-id-4711", "ROLE_ID": "role-id-0815"})
+    found = credentials.vault_login(auth, {"SECRET_ID": "secret-id-4711", "ROLE_ID": "role-id-0815"})
 
     assert "0815" not in repr(found)
 
