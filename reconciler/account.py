@@ -95,7 +95,9 @@ def _looked_at(
             made = replace(made, kind=Kind.MOVE, reason=reason, moved_from=moved)
         if declared.credits.top_up is not None:
             made = _with_credits(made, declared.credits.top_up, found)
-    return _reported_only(made) if declared.drift is Drift.REPORT else made
+        if declared.credits.alert_below is not None:
+            made = _with_balance(made, found, on=actual.status.enabled)
+    return _judged(made)
 
 
 def pruned(base: Row, entry: Entry, access: Access) -> Row:
@@ -157,7 +159,7 @@ def decided(base: Row, declared: Declared, desired: Desired, actual: Actual, now
         desired=desired,
         foreign=record.owner if record and theirs and isinstance(action, (Mint, Disable)) else None,
         rotates_at=due_at(declared.rotation, minted.created_at) if minted else None,
-        error=Refused(action.reason, about=action.about, hint=action.hint) if isinstance(action, Refuse) else None,
+        error=_refused(action) if isinstance(action, Refuse) else None,
     )
     return _described(made, minted)
 
@@ -194,7 +196,7 @@ def _reason(action: Action, base: Row) -> str:
         case Await():
             return "a run was interrupted; it is finished once that run is proven gone"
         case Refuse():
-            return str(Refused(action.reason, about=action.about, hint=action.hint))
+            return str(_refused(action))
         case Mint(disable_first=False):
             return "inference was switched off elsewhere" if _was_on(base) else "inference is off"
         case Mint():
@@ -206,6 +208,12 @@ def _reason(action: Action, base: Row) -> str:
         case Disable():
             return "declared disabled"
     return "the Vault copy or its marks were changed; restored with the same key"
+
+
+def _refused(action: Refuse) -> Refused:
+    """With the names that a manifest has for things."""
+    about = "lostKey" if action.about == "on_lost_key" else action.about
+    return Refused(action.reason, about=about, hint=action.hint and action.hint.replace("on_lost_key", "lostKey"))
 
 
 def _condition(desired: Desired, actual: Actual, action: Action, *, was_on: bool) -> Condition:
@@ -242,16 +250,33 @@ def _with_credits(made: Row, wanted: tuple[float, int], found: wiring.Session) -
     return replace(made, reason=f"{made.reason}; {shown}", topup=wanted)
 
 
+def _with_balance(made: Row, found: wiring.Session, *, on: bool) -> Row:
+    try:
+        with closing(found.credits()) as client:
+            left = client.balance()
+    except PinataError as error:
+        # Only the warning depends on it: whatever else is found of the account stands.
+        said = f"the balance of credits cannot be read: {error.message}"
+        return replace(made, reason=f"{made.reason}; {said}" if made.reason else said)
+    made = replace(made, credits=left)
+    if on and left <= 0 and made.kind is Kind.NONE:
+        return replace(made, condition=Condition.CREDITS_EXHAUSTED, reason="no credits are left; the key is kept")
+    return made
+
+
 def _pair(config: tuple[float, int] | None) -> str:
     return f"{config[0]:g}/{config[1]}" if config else "off"
 
 
-def _reported_only(made: Row) -> Row:
+def _judged(made: Row) -> Row:
+    """Whether the difference is drift, and what is then to be done about it."""
     declared, entry = made.declared, made.entry
-    unchanged = declared is not None and entry is not None and entry.declared == declaration(declared)
-    if made.kind in _HEALS and unchanged:
-        return replace(made, kind=Kind.REPORT, reason=f"{made.reason} (`drift: report`: left as it is)", topup=None)
-    return made
+    if made.kind not in _HEALS or declared is None or entry is None or entry.declared != declaration(declared):
+        return made
+    made = replace(made, drifted=True)
+    if declared.drift is Drift.HEAL:
+        return made
+    return replace(made, kind=Kind.REPORT, reason=f"{made.reason} (`drift: report`: left as it is)", topup=None)
 
 
 def _of_another(base: Row, found: str) -> Row:

@@ -1,6 +1,6 @@
 """Errors and observations as conditions; pure."""
 
-from pulumi_pinata.core.errors import Ambiguous, Conflict, PinataError, Refused, Transient
+from pulumi_pinata.core.errors import Ambiguous, Conflict, PinataError, Refused, Transient, Unfunded
 from reconciler.fleetplan import Condition
 
 _OF_CREDENTIALS = ("credentials", "account")
@@ -9,14 +9,11 @@ _OF_CREDENTIALS = ("credentials", "account")
 def of_error(error: PinataError) -> Condition:
     """What an error says of the account that it stopped."""
     about = error.about or ""
-    # The adapters' own words, fixed by tests: the core's error classes do not say which service has spoken.
-    if "(402)" in error.message:
+    if isinstance(error, Unfunded):
         return Condition.CREDITS_EXHAUSTED
-    if isinstance(error, Conflict):
+    if isinstance(error, Conflict) or about == "vault.path":
         return Condition.CONFLICT
-    if about == "vault.path":
-        return Condition.CONFLICT
-    if about.startswith("vault") or "Vault" in error.message:
+    if error.service == "vault" or about.startswith("vault"):
         return Condition.STORE_UNAVAILABLE
     if isinstance(error, (Transient, Ambiguous)):
         return Condition.UPSTREAM_UNAVAILABLE

@@ -87,7 +87,8 @@ class Declared:
 class Manifest:
     """All that was read. `frozen` names the accounts of files with problems: they are neither changed nor pruned.
 
-    `files` counts the files read; `digest` is one of all their bytes.
+    `files` counts the files read; `digest` is one of all their bytes. `home` is a place in the Vault that all accounts
+    share, where one is declared: with no account left, the inventory is looked for there.
     """
 
     fleet: str
@@ -96,3 +97,4 @@ class Manifest:
     frozen: frozenset[str] = frozenset()
     files: int = 0
     digest: str = ""
+    home: Settings | None = None

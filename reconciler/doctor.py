@@ -58,7 +58,7 @@ def examine(
 
 
 def _inventories(manifest: Manifest, access: Access) -> Iterator[Finding]:
-    ledger = Ledger.read(manifest.fleet, (each.settings for each in manifest.accounts), access)
+    ledger = Ledger.read(manifest.fleet, (each.settings for each in manifest.accounts), access, manifest.home)
     for home, kept in ledger.inventories.items():
         yield Finding(str(home), Level.OK, f"login works; fleet {manifest.fleet} keeps {len(kept.entries)} account(s)")
     for home, error in ledger.failures.items():

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from pulumi_pinata.core.errors import PinataError
-from pulumi_pinata.core.model import Desired
+from pulumi_pinata.core.model import Desired, Mode
 from pulumi_pinata.core.settings import Settings
 from reconciler.declared import Declared, Problem
 from reconciler.inventory import Entry, Home, Inventory
@@ -80,7 +80,8 @@ class Row:
     `path` is the Vault path as `mount/path`; `account` the fingerprint; `version`, `fingerprint` and `created_at`
     describe the key that is known; `foreign` names another owner whose account would be taken over. `settings` and
     `desired` are what an apply works with, `moved_from` where the key has to be fetched first, `topup` the top-up
-    configuration to set.
+    configuration to set. `drifted` tells that no declaration has caused the difference.
+    `credits` is the balance, where the manifest asks for it.
     """
 
     name: str
@@ -101,6 +102,8 @@ class Row:
     moved_from: Entry | None = None
     topup: tuple[float, int] | None = None
     error: PinataError | None = None
+    drifted: bool = False
+    credits: float | None = None
 
     @property
     def outage(self) -> bool:
@@ -116,10 +119,15 @@ class Row:
 
     def relied_on(self) -> dict[str, Any]:
         """The facts that the row was decided on, as JSON values."""
+        condition = self.condition
+        if self.kind is Kind.NONE and condition is Condition.CREDITS_EXHAUSTED:
+            # Balances move all the time, and nothing is done about them.
+            observed = self.desired is not None and self.desired.mode is Mode.OBSERVED
+            condition = Condition.OBSERVED if observed else Condition.READY
         return {
             "name": self.name,
             "kind": self.kind.value,
-            "condition": self.condition.value,
+            "condition": condition.value,
             "account": self.account,
             "path": self.path,
             "version": self.version,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pulumi_pinata.core.errors import PinataError
 from pulumi_pinata.core.settings import Settings
@@ -20,10 +21,13 @@ class Ledger:
     failures: Mapping[Home, PinataError] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, fleet: str, declared: Iterable[Settings], access: Access) -> "Ledger":
-        """Read the inventory at every home that is declared or that another inventory names."""
+    def read(cls, fleet: str, declared: Iterable[Settings], access: Access, shared: Settings | None = None) -> "Ledger":
+        """Read the inventory at every home that is declared or that another inventory names.
+
+        Where no account is declared, that is `shared`, the home that all accounts would have, or the environment's.
+        """
         reach = {home_of(settings): settings for settings in declared}
-        if not reach and (settings := access.default_home()):
+        if not reach and (settings := shared or access.default_home()):
             reach[home_of(settings)] = settings
         found: dict[Home, Inventory] = {}
         failures: dict[Home, PinataError] = {}
@@ -51,8 +55,16 @@ class Ledger:
 
     def owners(self, account: str, name: str) -> list[str]:
         """The owner marks under which the fleet has managed an account by other names."""
-        entries = [entry for _, entry in self.all() if entry.account == account and entry.name != name]
+        entries = [entry for entry in self._by_account.get(account, ()) if entry.name != name]
         return [str(entry.inputs.get("owner")) for entry in entries if entry.inputs.get("owner")]
+
+    @cached_property
+    def _by_account(self) -> Mapping[str, list[Entry]]:
+        # Asked once an account: without an index, a pass would grow with the square of the fleet.
+        found: dict[str, list[Entry]] = {}
+        for _, entry in self.all():
+            found.setdefault(entry.account, []).append(entry)
+        return found
 
     def all(self) -> Iterator[tuple[Home, Entry]]:
         """Every entry with its home."""

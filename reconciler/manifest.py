@@ -9,17 +9,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pulumi_pinata import wiring
+from pulumi_pinata.core.settings import Settings
 from reconciler import manifest_files
 from reconciler.declared import Declared, Manifest, Place, Problem
 from reconciler.manifest_account import Document, Found, account, defaults
 from reconciler.manifest_claims import Claim, conflicts, of_account, of_names
 from reconciler.manifest_files import Source
-from reconciler.manifest_models import DEFAULT_FLEET
+from reconciler.manifest_models import API_VERSION, DEFAULT_FLEET
 from reconciler.manifest_shape import kind_of
 from reconciler.manifest_yaml import documents
 
 MOST_PROBLEMS = 1_000
 _DEFAULTS = "InferenceDefaults"
+_PLAIN = f"""
+apiVersion: {API_VERSION}
+kind: Inference
+metadata: {{name: home}}
+spec: {{credentials: env:PINATA_JWT, vault: {{path: pinata}}}}
+""".encode()
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ def load(paths: Sequence[Path], environ: Mapping[str, str], *, root: Path | None
     collected = _Load(list(reading.problems))
     for source in reading.sources:
         _collect(source, collected)
-    fleet, below = _shared(collected, environ)
+    fleet, below, home = _shared(collected, environ)
     whole = [document.over(below) for document in collected.accounts]
     found = [account(document, fleet, environ) for document in whole]
     for each in found:
@@ -69,6 +76,7 @@ def load(paths: Sequence[Path], environ: Mapping[str, str], *, root: Path | None
         frozen=frozen,
         files=sum(source.whole for source in reading.sources),
         digest=reading.digest(),
+        home=home,
         places={each.declared.name: each.places for each in found if each.declared},
     )
 
@@ -116,10 +124,10 @@ def _collect(source: Source, collected: _Load) -> None:
             collected.frozen.add(document.name)
 
 
-def _shared(collected: _Load, environ: Mapping[str, str]) -> tuple[str, Document | None]:
-    """The fleet's name and what its accounts share."""
+def _shared(collected: _Load, environ: Mapping[str, str]) -> tuple[str, Document | None, Settings | None]:
+    """The fleet's name, what its accounts share, and the home that this gives to an account."""
     if not collected.defaults:
-        return DEFAULT_FLEET, None
+        return DEFAULT_FLEET, None, None
     first, *more = collected.defaults
     if more:
         places = [document.root.place for document in collected.defaults]
@@ -129,7 +137,14 @@ def _shared(collected: _Load, environ: Mapping[str, str]) -> tuple[str, Document
             collected.problems.append(Problem(place, message, "Keep one."))
     fleet, problems = defaults(first, environ)
     collected.problems += problems
-    return fleet, first
+    return fleet, first, None if more or problems else _home(first, fleet, environ)
+
+
+def _home(shared: Document, fleet: str, environ: Mapping[str, str]) -> Settings | None:
+    """Where an account that adds nothing of its own would be kept; None where accounts have to say it themselves."""
+    (root, *_), _, _ = documents(shared.root.file, _PLAIN)
+    found = account(Document("Inference", root).over(shared), fleet, environ)
+    return found.declared.settings if found.declared else None
 
 
 def _freeze(collected: _Load) -> None:

@@ -85,6 +85,14 @@ class FakeCredits:
         self.config: tuple[float, int] | None = None
         self.down: PinataError | None = None
         self.puts = 0
+        self.left = 100.0
+        self.looks = 0
+
+    def balance(self) -> float:
+        self.looks += 1
+        if self.down:
+            raise self.down
+        return self.left
 
     def get(self) -> tuple[float, int] | None:
         if self.down:

@@ -8,7 +8,7 @@ from hvac import exceptions
 from pulumi_pinata.adapters import vault_errors
 from pulumi_pinata.adapters.pinata_transport import failure
 from pulumi_pinata.core.account import identify
-from pulumi_pinata.core.errors import Conflict, PinataError, Refused
+from pulumi_pinata.core.errors import Conflict, PinataError, Refused, Transient, Unfunded
 from pulumi_pinata.core.secret import Secret
 from reconciler.conditions import of_error
 from reconciler.fleetplan import Condition
@@ -56,7 +56,27 @@ def test_whatever_vault_does_the_store_is_what_is_unavailable(raised: Exception,
     with pytest.raises(PinataError) as caught, vault_errors.translated("read secret/a", write=write):
         raise raised
 
-    assert Condition.STORE_UNAVAILABLE is of_error(caught.value)
+    assert (Condition.STORE_UNAVAILABLE, "vault") == (of_error(caught.value), caught.value.service)
+
+
+@pytest.mark.parametrize(
+    ("error", "condition"),
+    [
+        (Unfunded("no credits"), Condition.CREDITS_EXHAUSTED),
+        (Refused("it is off (402)", about="credentials"), Condition.CREDENTIALS_INVALID),
+        (Transient("no answer", service="vault"), Condition.STORE_UNAVAILABLE),
+        (Transient("Vault is a word in this one", service="pinata"), Condition.UPSTREAM_UNAVAILABLE),
+        (Refused("no such mount", about="vault.mount"), Condition.STORE_UNAVAILABLE),
+        (Conflict("changed meanwhile", service="vault"), Condition.CONFLICT),
+    ],
+)
+def test_it_is_the_service_and_the_kind_that_count_not_the_words(error: PinataError, condition: Condition) -> None:
+    assert condition is of_error(error)
+
+
+@pytest.mark.parametrize("status", [301, 401, 402, 403, 404, 408, 418, 429, 500])
+def test_pinatas_answers_are_known_as_pinatas(status: int) -> None:
+    assert "pinata" == failure(httpx.Response(status), "the status call").service
 
 
 def test_a_lost_check_and_set_and_a_taken_path_are_conflicts() -> None:

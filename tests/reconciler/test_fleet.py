@@ -6,7 +6,7 @@ import pytest
 from doubles import Gate, Variant
 from fake_fleet import NOW, FakeFleet, declared, manifest, refused
 
-from pulumi_pinata.core.errors import Ambiguous, Transient
+from pulumi_pinata.core.errors import Ambiguous, Transient, Unfunded
 from pulumi_pinata.core.model import Location, Mode
 from reconciler.apply import apply
 from reconciler.declared import Credits, Drift, Place, Problem, Rotation
@@ -126,7 +126,7 @@ def test_one_accounts_failure_is_its_row_and_stops_no_other(fleet: FakeFleet) ->
     wanted = manifest(*(declared(name) for name in "abcdef"))
     fleet.broken = {
         "a": refused("credentials", "Pinata refused the JWT (401): expired, revoked, or of another workspace."),
-        "b": refused("credentials", "Pinata wants credits first (402)."),
+        "b": Unfunded("Pinata wants credits first (402).", about="credentials"),
         "c": Transient("Vault is sealed.", about="vault.address"),
         "d": Ambiguous("Pinata failed on the status call (503)."),
     }
@@ -214,6 +214,69 @@ def test_a_credits_service_that_fails_does_not_keep_a_key_from_being_healed(flee
     assert Kind.CREATE is fleet.row(wanted).kind
     fleet.apply(wanted)
     assert (Kind.ERROR, Condition.UPSTREAM_UNAVAILABLE) == (fleet.row(wanted).kind, fleet.row(wanted).condition)
+
+
+@pytest.mark.parametrize("alert", [None, 10.0])
+def test_the_balance_is_asked_for_only_where_a_warning_is_declared(fleet: FakeFleet, alert: float | None) -> None:
+    wanted = manifest(declared("a", credits=Credits(alert_below=alert)))
+    fleet.apply(wanted)
+    fleet.credit("a").left, fleet.credit("a").looks = 7.5, 0
+
+    row = fleet.row(wanted)
+
+    assert (Kind.NONE, Condition.READY, "") == (row.kind, row.condition, row.reason)
+    assert ((None, 0) if alert is None else (7.5, 1)) == (row.credits, fleet.credit("a").looks)
+
+
+@pytest.mark.parametrize("mode", [Mode.ENABLED, Mode.OBSERVED])
+def test_an_account_without_credits_is_degraded_and_its_key_left_alone(fleet: FakeFleet, mode: Mode) -> None:
+    fleet.apply(manifest(declared("a")))
+    wanted = manifest(declared("a", mode=mode, credits=Credits(alert_below=10)))
+    fleet.apply(wanted)
+    before = fleet.plan(wanted)
+    fleet.credit("a").left = 0.0
+    after = fleet.plan(wanted)
+
+    assert (Kind.NONE, Condition.CREDITS_EXHAUSTED, 0.0) == (
+        after.rows[0].kind,
+        after.rows[0].condition,
+        after.rows[0].credits,
+    )
+    assert before.checksum == after.checksum  # a saved plan is none the worse for it
+    fleet.apply(wanted)
+    assert 1 == fleet.pinata("a").mints
+
+
+def test_an_account_that_is_off_needs_no_credits(fleet: FakeFleet) -> None:
+    wanted = manifest(declared("a", mode=Mode.DISABLED, credits=Credits(alert_below=10)))
+    fleet.credit("a").left = 0.0
+
+    assert (Kind.NONE, Condition.OFF, 0.0) == (
+        fleet.row(wanted).kind,
+        fleet.row(wanted).condition,
+        fleet.row(wanted).credits,
+    )
+
+
+def test_without_credits_a_lost_key_is_still_a_lost_key(fleet: FakeFleet) -> None:
+    wanted = manifest(declared("a", credits=Credits(alert_below=10)))
+    fleet.apply(wanted)
+    fleet.credit("a").left = 0.0
+    fleet.vault(wanted.accounts[0].settings).wipe(HOLE)
+
+    assert (Kind.REMINT, Condition.KEY_LOST) == (fleet.row(wanted).kind, fleet.row(wanted).condition)
+
+
+def test_a_balance_that_cannot_be_read_is_said_and_changes_nothing_else(fleet: FakeFleet) -> None:
+    fleet.credit("a").down = Ambiguous("Pinata failed on the credits balance (503).")
+    wanted = manifest(declared("a", credits=Credits(alert_below=10)))
+    assert Kind.CREATE is fleet.row(wanted).kind
+    fleet.apply(wanted)
+
+    row = fleet.row(wanted)
+
+    assert (Kind.NONE, Condition.READY, None) == (row.kind, row.condition, row.credits)
+    assert "the balance of credits cannot be read: Pinata failed on the credits balance (503)." == row.reason
 
 
 # --- what is no longer declared ---------------------------------------------------------------------

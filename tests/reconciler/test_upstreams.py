@@ -3,14 +3,18 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 
 import httpx
 import pytest
 from sandbox_fleet import MakeFleet, SandboxFleet
 
-from pulumi_pinata.adapters.pinata_transport import SharedPool
-from pulumi_pinata.core.errors import PinataError, Transient
+from pulumi_pinata.adapters.pinata_transport import PinataTransport, SharedPool
+from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient
+from pulumi_pinata.core.model import Location
+from pulumi_pinata.core.reference import VaultReference
+from pulumi_pinata.core.secret import Secret
 from pulumi_pinata.core.settings import Settings
 from pulumi_pinata.wiring import Connections, session
 from reconciler import manifest as manifests
@@ -74,21 +78,23 @@ def test_a_rotated_jwt_is_used_at_the_next_session(fleet: SandboxFleet, settings
             assert first != found.account
 
 
-def test_a_cookie_of_one_account_does_not_go_out_with_anothers_request() -> None:
+def test_of_one_account_neither_cookie_nor_credential_nor_patience_goes_out_with_anothers_request() -> None:
     sent = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        sent.append(request.headers.get("cookie"))
+        headers = request.headers
+        sent.append((headers.get("cookie"), headers["authorization"], request.extensions["timeout"]["read"]))
         return httpx.Response(200, headers={"set-cookie": "session=of-a; Path=/"}, json={})
 
     pool = SharedPool("https://agents.example", 4)
-    pool._http._transport = httpx.MockTransport(answer)
-    pool._http._mounts = {}
-    for _ in range(2):
-        with httpx.Client(transport=pool, base_url="https://agents.example") as client:
-            client.get("/v0/llm/status")
+    pool.client._transport = httpx.MockTransport(answer)
+    pool.client._mounts = {}
+    for name, timeout in (("a", 20.0), ("b", 8.0)):
+        transport = PinataTransport("https://agents.example", timeout, pool)
+        transport.send("GET", "/v0/llm/status", Secret(name))
+        transport.close()
 
-    assert [None, None] == sent
+    assert [(None, "Bearer a", 10.0), (None, "Bearer b", 4.0)] == sent
 
 
 class Clock:
@@ -211,3 +217,171 @@ def test_the_read_of_an_inventory_is_tried_three_times(
     left[0] = 3
     with pytest.raises(Transient):
         access.documents(settings[0]).document("pinata-inference/fleets/none")
+
+
+# --- what is told of it ------------------------------------------------------------------------------
+
+
+def test_every_call_is_reported_with_its_service_name_and_result(
+    connections: Connections, settings: list[Settings], fleet: SandboxFleet
+) -> None:
+    calls: list[tuple[str, str, str]] = []
+    took: list[float] = []
+
+    def called(upstream: str, operation: str, result: str, seconds: float) -> None:
+        calls.append((upstream, operation, result))
+        took.append(seconds)
+
+    access = Upstreams(connections, sleep=lambda seconds: None, called=called)
+    each = replace(settings[0], timeout=2.0)
+    fleet.pinata.set_credits(fleet.names[0], 7.25)
+    access.documents(each).document("pinata-inference/fleets/none")
+    with access.account(each, silent) as found:
+        found.ports.pinata.status()
+        found.ports.store.stat(each.vault.location)
+        found.field(each.vault.location, "none")
+        with closing(found.credits()) as credits:
+            assert 7.25 == credits.balance()
+            credits.put((10.0, 50))
+        with pytest.raises(Refused):
+            found.ports.store.undelete(Location("nowhere", "pinata/a"), 1)
+        fleet.pinata.add_fault("lost_before", method="POST")
+        with pytest.raises(Ambiguous):
+            found.ports.pinata.enable()
+
+    assert [
+        ("vault", "document", "ok"),
+        ("pinata", "status", "ok"),
+        ("vault", "stat", "ok"),
+        ("vault", "field", "ok"),
+        ("pinata", "credits_balance", "ok"),
+        ("pinata", "credits_put", "ok"),
+        ("vault", "undelete", "refused"),
+        ("pinata", "enable", "ambiguous"),
+    ] == calls
+    assert all(0 < seconds < 10 for seconds in took)
+
+
+def test_a_credential_that_is_kept_in_vault_is_read_by_a_reported_call(
+    connections: Connections, settings: list[Settings], fleet: SandboxFleet
+) -> None:
+    place = Location("secret", f"fleets/{fleet.name}/jwt")
+    jwt = fleet.env[fleet.variable(fleet.names[0])]
+    fleet.bao.api.call("POST", f"secret/data/{place.path}", {"data": {"token": jwt}})
+    calls = []
+    access = Upstreams(connections, called=lambda *call: calls.append(call[:3]))
+
+    with access.account(replace(settings[0], credentials=VaultReference(place, "token")), silent):
+        pass
+
+    assert [("vault", "field", "ok")] == calls
+
+
+def test_the_budget_says_what_is_left_and_a_debt(
+    connections: Connections, settings: list[Settings], clock: Clock
+) -> None:
+    access = Upstreams(connections, rate=2, clock=clock, sleep=clock.sleep)
+    assert {} == access.budget()
+    with access.account(settings[0], silent) as found:
+        for _ in range(5):
+            found.ports.pinata.status()
+
+    assert {settings[0].api_url: (2, -1.0)} == access.budget()
+    clock.now += 1
+    assert {settings[0].api_url: (2, 1.0)} == access.budget()
+
+
+def test_without_a_bound_there_is_no_budget(connections: Connections, settings: list[Settings]) -> None:
+    access = Upstreams(connections, rate=0)
+    ask(access, settings[0])
+
+    assert {} == access.budget()
+
+
+@pytest.mark.parametrize("rate", [0, 8])
+def test_a_first_pass_can_be_slowed_down_for_a_while(
+    connections: Connections, settings: list[Settings], clock: Clock, rate: float
+) -> None:
+    access = Upstreams(connections, rate=rate, clock=clock, sleep=clock.sleep)
+    for each in settings:
+        ask(access, each)
+    clock.now += 10
+    access.slow(0.5)
+    for each in settings[:4]:
+        ask(access, each)
+    assert 6.0 == pytest.approx(sum(clock.slept))  # one at once, then one in two seconds
+
+    access.slow(None)
+    clock.now += 10
+    clock.slept.clear()
+    for each in settings:
+        ask(access, each)
+    assert [] == clock.slept
+
+
+def test_slow_is_never_faster_than_what_is_allowed(
+    connections: Connections, settings: list[Settings], clock: Clock
+) -> None:
+    access = Upstreams(connections, rate=2, clock=clock, sleep=clock.sleep)
+    access.slow(1000.0)
+    ask(access, settings[0])
+
+    assert {settings[0].api_url: (2, 3.0)} == access.budget()
+
+
+# --- reads that are tried again ----------------------------------------------------------------------
+
+
+def failing(fleet: SandboxFleet, match: str, times: int) -> list[str]:
+    """The next calls that `match` fail; returns the list of those that were made."""
+    seen: list[str] = []
+
+    def fault(method: str, path: str) -> int | None:
+        if match not in f"{method} {path}":
+            return None
+        seen.append(path)
+        return 503 if len(seen) <= times else None
+
+    fleet.proxy.fault = fault
+    return seen
+
+
+def test_a_read_of_one_account_that_fails_in_passing_is_tried_again(
+    connections: Connections, settings: list[Settings], clock: Clock, fleet: SandboxFleet
+) -> None:
+    calls = []
+    access = Upstreams(
+        connections, clock=clock, sleep=clock.sleep, dice=lambda: 1.0, called=lambda *call: calls.append(call[1:3])
+    )
+    failing(fleet, "GET secret/metadata/", 2)
+    with access.account(settings[0], silent) as found:
+        assert 0 == found.ports.store.stat(settings[0].vault.location).version
+
+    assert [0.5, 1.0] == clock.slept
+    assert [("stat", "transient"), ("stat", "transient"), ("stat", "ok")] == calls
+
+
+def test_a_read_is_tried_three_times_and_a_write_once(
+    connections: Connections, settings: list[Settings], clock: Clock, fleet: SandboxFleet
+) -> None:
+    access = Upstreams(connections, clock=clock, sleep=clock.sleep)
+    seen = failing(fleet, "secret/", 99)
+    with access.account(settings[0], silent) as found:
+        with pytest.raises(Transient):
+            found.ports.store.stat(settings[0].vault.location)
+        assert 3 == len(seen)
+        with pytest.raises(PinataError):
+            found.ports.store.undelete(settings[0].vault.location, 1)
+        assert 4 == len(seen)
+
+
+def test_where_vault_has_just_failed_for_another_account_a_read_is_tried_once(
+    connections: Connections, settings: list[Settings], clock: Clock, fleet: SandboxFleet
+) -> None:
+    access = Upstreams(connections, clock=clock, sleep=clock.sleep)
+    seen = failing(fleet, "secret/", 99)
+    for each in settings[:2]:
+        with pytest.raises(Transient), access.account(each, silent) as found:
+            found.ports.store.stat(each.vault.location)
+
+    assert 3 + 1 == len(seen)
