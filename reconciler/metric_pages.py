@@ -1,0 +1,29 @@
+"""The table of docs/metrics.md, from the metrics; `python -m reconciler.metric_pages` writes it."""
+
+from pathlib import Path
+
+from reconciler.board import Board
+from reconciler.metrics import Metrics
+
+PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
+START, END = "<!-- metrics: made by `python -m reconciler.metric_pages` -->", "<!-- metrics: end -->"
+
+
+def table() -> str:
+    """All metrics as Markdown."""
+    rows = [
+        f"| `{each.name}` | {each.type} | {', '.join(f'`{label}`' for label in each.labels)} | {each.meaning} |"
+        for each in Metrics(Board()).described
+    ]
+    return "\n".join([START, "", "| metric | type | labels | meaning |", "|---|---|---|---|", *rows, "", END])
+
+
+def main() -> None:
+    """Write the table into the page."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, after = text.partition(START)[0], text.partition(END)[2]
+    PAGE.write_text(before + table() + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,324 @@
+"""OpenTelemetry traces of the loop, where OTEL_EXPORTER_OTLP_ENDPOINT says where to; needs the extra `otel`.
+
+Passes are noted as they run and made into spans when they end, with their real times: a span's parent is then known
+whichever thread it came from, and a pass waits for nobody. A pass that is killed leaves no trace.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pulumi_pinata.core.errors import Refused
+from reconciler.events import Event
+from reconciler.fleetplan import Ending, Result, Row
+from reconciler.listener import Listener
+from reconciler.view import FleetView
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+    from opentelemetry.trace import Span, Tracer
+
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_INSTALL = "pip install 'pulumi-pinata[otel]', or unset the variable."
+
+_LOG = logging.getLogger(__name__)
+
+MOST_SPANS = 1500  # of a pass: fewer than the SDK's queue takes at once (2,048)
+MOST_EVENTS = 100  # of a pass; the SDK takes 128 a span
+CLOSING = 3.0
+
+Attributes = Mapping[str, str | bool | int | float]
+
+
+@dataclass(frozen=True)
+class _Noted:
+    """Something at a moment, in nanoseconds since 1970."""
+
+    at: int
+    name: str
+    attributes: Attributes
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call, and when it ended."""
+
+    at: int
+    upstream: str
+    operation: str
+    result: str
+    seconds: float
+
+
+@dataclass
+class _Change:
+    """An account that is being changed, or was."""
+
+    row: Row
+    began: int
+    calls: list[_Call] = field(default_factory=list)
+    notices: list[_Noted] = field(default_factory=list)
+    result: Result | None = None
+    ended: int = 0
+
+
+@dataclass
+class _Pass:
+    """What is known of the pass that is running."""
+
+    changes: dict[str, _Change] = field(default_factory=dict)
+    endings: Counter[Ending] = field(default_factory=Counter)
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    noted: list[_Noted] = field(default_factory=list)
+    spans: int = 0
+
+
+class Traces(Listener):
+    """A span a pass; below it one an account that was changed, and below that one a call made for it.
+
+    Calls that only look at accounts are counted on the pass; those of them that fail are its events, as are the things
+    that people are told of. Of a pass, at most MOST_SPANS spans are kept; how many were left out, it says.
+    """
+
+    def __init__(self, tracer: "Tracer", shutdown: Callable[[], None]) -> None:
+        self._tracer = tracer
+        self._shutdown = shutdown
+        self._lock = threading.Lock()
+        self._here = threading.local()
+        self._pass = _Pass()
+
+    def begins(self, row: Row, run: str, commit: str | None) -> None:
+        """See `Listener.begins`; calls of this thread belong to that account from now on."""
+        change = _Change(row, time.time_ns())
+        self._here.change = change
+        with self._lock:
+            self._pass.spans += 1
+            if self._pass.spans <= MOST_SPANS:
+                self._pass.changes[row.name] = change
+
+    def ended(self, result: Result, run: str, commit: str | None) -> None:
+        """See `Listener.ended`."""
+        with self._lock:
+            self._pass.endings[result.ending] += 1
+            if change := self._pass.changes.get(result.row.name):
+                change.result, change.ended = result, time.time_ns()
+
+    def noticed(self, name: str, line: str, run: str) -> None:
+        """See `Listener.noticed`."""
+        with self._lock:
+            change = self._pass.changes.get(name)
+            notices = change.notices if change else self._pass.noted
+            if len(notices) < MOST_EVENTS:
+                notices.append(_Noted(time.time_ns(), "notice", {"pinata.account": name, "message": line}))
+
+    def told(self, events: Sequence[Event]) -> None:
+        """See `Listener.told`; what the source is to blame for is in its own span."""
+        with self._lock:
+            for event in events:
+                if event.run and len(self._pass.noted) < MOST_EVENTS:
+                    facts = {"pinata.account": event.account or "", "message": event.message}
+                    self._pass.noted.append(_Noted(time.time_ns(), event.kind.value, facts))
+
+    def called(self, upstream: str, operation: str, result: str, seconds: float) -> None:
+        """See `Listener.called`."""
+        call = _Call(time.time_ns(), upstream, operation, result, seconds)
+        change: _Change | None = getattr(self._here, "change", None)
+        with self._lock:
+            self._pass.calls[upstream, result] += 1
+            if change and change.result is None:
+                self._pass.spans += 1
+                if self._pass.spans <= MOST_SPANS:
+                    change.calls.append(call)
+            elif result != "ok" and len(self._pass.noted) < MOST_EVENTS:
+                facts = {"pinata.operation": f"{upstream}.{operation}", "pinata.result": result}
+                self._pass.noted.append(_Noted(call.at, "call failed", facts))
+
+    def passed(self, view: FleetView, *, seconds: float, whole: bool) -> None:
+        """See `Listener.passed`: makes the spans."""
+        with self._lock:
+            done, self._pass = self._pass, _Pass()
+        end = time.time_ns()
+        # No child begins before its parent, though the wall clock may have been set meanwhile.
+        start = min([end - round(seconds * 1e9), *(change.began for change in done.changes.values())])
+        facts = {**_of_pass(view, whole=whole), **_of_calls(done), **_of_changes(done)}
+        span = self._start("pass", facts, start)
+        _add(span, done.noted)
+        if not (view.last and view.last.good):
+            _failed(span, view.last.summary if view.last else "")
+        for change in done.changes.values():
+            self._changed(span, change, end)
+        span.end(end)
+
+    def fetched(self, view: FleetView, *, seconds: float, changed: bool) -> None:
+        """See `Listener.fetched`; a look that found nothing new leaves no trace."""
+        if not (changed or view.source.error):
+            return
+        end = time.time_ns()
+        facts = {"pinata.commit": view.source.commit or "", "pinata.source": view.source.name}
+        span = self._start("fetch", facts, end - round(seconds * 1e9))
+        if view.source.error:
+            _failed(span, view.source.error)
+        span.end(end)
+
+    def close(self) -> None:
+        """Send what is left, for at most CLOSING seconds."""
+        self._shutdown()
+
+    def _changed(self, parent: "Span", change: _Change, end: int) -> None:
+        row, result = change.row, change.result
+        facts: dict[str, str | int] = {"pinata.account": row.name, "pinata.kind": row.kind.value}
+        if result:
+            facts |= {"pinata.ending": result.ending.value, "pinata.condition": result.condition.value}
+            facts |= {"pinata.vault.path": row.path, "pinata.vault.version": result.version}
+        span = self._start(row.kind.value, facts, change.began, parent)
+        _add(span, change.notices)
+        if result is None or result.ending is not Ending.DONE:
+            _failed(span, str(result.error) if result and result.error else "not finished")
+        for call in change.calls:
+            self._call(span, call)
+        span.end(change.ended or end)
+
+    def _call(self, parent: "Span", call: _Call) -> None:
+        facts = {"pinata.upstream": call.upstream, "pinata.result": call.result}
+        span = self._start(f"{call.upstream}.{call.operation}", facts, call.at - round(call.seconds * 1e9), parent)
+        if call.result != "ok":
+            _failed(span, call.result)
+        span.end(call.at)
+
+    def _start(self, name: str, facts: Attributes, start: int, parent: "Span | None" = None) -> "Span":
+        from opentelemetry.context import Context
+        from opentelemetry.trace import SpanKind, set_span_in_context
+
+        # Contexts of their own: what some library has made current in this thread is no parent of ours.
+        context = set_span_in_context(parent, Context()) if parent else Context()
+        kind = SpanKind.CLIENT if "pinata.upstream" in facts else SpanKind.INTERNAL
+        return self._tracer.start_span(name, context, kind, _clean(facts), start_time=start)
+
+
+def tracing(version: str, say: Callable[[str], None] = _LOG.warning) -> Traces | None:
+    """Traces by the standard OTEL_ variables, or None where they ask for none; `say` hears once of a silent collector.
+
+    Raises Refused when they ask for what cannot be had.
+    """
+    environ = os.environ  # where the SDK looks too
+    variable = next((name for name in ENDPOINTS if environ.get(name)), None)
+    off = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    if variable is None or off or environ.get("OTEL_TRACES_EXPORTER", "").strip() == "none":
+        return None
+    if not environ[variable].startswith(("http://", "https://")):
+        raise Refused("this is no http(s) address.", about=variable, hint="Such as http://localhost:4318.")
+    for name in _PROTOCOLS:
+        if environ.get(name, "http/protobuf") not in ("", "http/protobuf"):
+            raise Refused("only http/protobuf is spoken here.", about=name, hint="Collectors take it at port 4318.")
+    # The SDK logs every failed try, some with stack traces and the whole address; `say` takes its place.
+    silent = logging.getLogger("opentelemetry")
+    silent.addHandler(logging.NullHandler())
+    silent.propagate = False
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        raise Refused(
+            "traces are asked for, but OpenTelemetry is not installed.", about=variable, hint=_INSTALL
+        ) from error
+    try:
+        exporter = _noted(OTLPSpanExporter(), say)
+        provider = TracerProvider(resource=_resource(version, environ), shutdown_on_exit=False)
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    except Exception as error:
+        # Its own texts may quote a header or an address.
+        message = f"OpenTelemetry does not take its settings ({type(error).__name__})."
+        raise Refused(message, about="OTEL_…", hint="Look at the variables that begin with OTEL_.") from None
+
+    def shutdown() -> None:
+        # By itself it waits for up to 30 s.
+        thread = threading.Thread(target=provider.shutdown, name="traces-shutdown", daemon=True)
+        thread.start()
+        thread.join(CLOSING)
+        if thread.is_alive():
+            exporter.shutdown()  # ends its waiting for another try
+
+    return Traces(provider.get_tracer("pinata-reconciler", version), shutdown)
+
+
+def _noted(exporter: "SpanExporter", say: Callable[[str], None]) -> "SpanExporter":
+    """`exporter`, with a word when it begins to fail and when it works again, and without its exceptions."""
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+    class Noted(SpanExporter):
+        failing = False
+
+        def export(self, spans: "Sequence[ReadableSpan]") -> "SpanExportResult":
+            try:
+                found = exporter.export(spans)
+            except Exception:
+                found = SpanExportResult.FAILURE
+            failing = found is not SpanExportResult.SUCCESS
+            if failing != self.failing:
+                say("traces cannot be sent, and are dropped" if failing else "traces are sent again")
+            self.failing = failing
+            return found
+
+        def shutdown(self) -> None:
+            exporter.shutdown()
+
+    return Noted()
+
+
+def _resource(version: str, environ: Mapping[str, str]) -> "Resource":
+    from opentelemetry.sdk.resources import Resource
+
+    named = environ.get("OTEL_SERVICE_NAME") or "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    return Resource.create({"service.version": version, **({} if named else {"service.name": "pinata-reconciler"})})
+
+
+def _of_pass(view: FleetView, *, whole: bool) -> Attributes:
+    last = view.last
+    return {
+        "pinata.run": last.run if last else "",
+        "pinata.commit": view.source.commit or "",
+        "pinata.fleet": view.fleet,
+        "pinata.whole": whole,
+        "pinata.good": bool(last and last.good),
+        "pinata.accounts": len(view.accounts),
+        "pinata.held": len(view.held),
+        "pinata.problems": len(view.problems),
+    }
+
+
+def _of_changes(done: _Pass) -> Attributes:
+    counts = {f"pinata.changes.{ending.value.replace(' ', '_')}": done.endings[ending] for ending in Ending}
+    return {**counts, "pinata.spans.left_out": max(0, done.spans - MOST_SPANS)}
+
+
+def _of_calls(done: _Pass) -> Attributes:
+    return {f"pinata.calls.{upstream}.{result}": count for (upstream, result), count in sorted(done.calls.items())}
+
+
+def _clean(facts: Attributes) -> Attributes:
+    """What is no UTF-8 (a lone surrogate, from a file's name) would cost the whole batch."""
+    return {name: _text(value) if isinstance(value, str) else value for name, value in facts.items()}
+
+
+def _text(value: str) -> str:
+    return value.encode("utf-8", "replace").decode()
+
+
+def _add(span: "Span", noted: Sequence[_Noted]) -> None:
+    for each in noted:
+        span.add_event(each.name, _clean(each.attributes), each.at)
+
+
+def _failed(span: "Span", message: str) -> None:
+    from opentelemetry.trace import Status, StatusCode
+
+    span.set_status(Status(StatusCode.ERROR, _text(message)))
