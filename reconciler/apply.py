@@ -35,10 +35,12 @@ def apply(
     now: datetime,
     stop: Event | None = None,
     notice: Callable[[str, str], None] = lambda name, line: None,
+    begins: Callable[[Row], None] = lambda row: None,
     seen: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
     """Do what the plan says, at most `workers` accounts at a time; `notice` hears (account, line).
 
+    `begins` hears of each account before anything is done to it; where it raises PinataError, nothing is.
     Raises PinataError, and has done nothing, when the inventory cannot be written.
     """
     stop = stop or Event()
@@ -48,6 +50,8 @@ def apply(
 
     def work(row: Row) -> Result:
         try:
+            if refused := _refused(row, begins):
+                return Result(row, Ending.FAILED, row.condition, error=refused)  # untouched: it is as it was found
             return _carried_out(row, access, lambda line: notice(row.name, line))
         except PinataError as error:
             return Result(row, Ending.FAILED, of_error(error), error=error)
@@ -61,6 +65,14 @@ def apply(
         seen(results[-1])
     keeper.after(results)
     return sorted(results, key=lambda result: result.row.name)
+
+
+def _refused(row: Row, begins: Callable[[Row], None]) -> PinataError | None:
+    try:
+        begins(row)
+    except PinataError as error:
+        return error
+    return None
 
 
 def _carried_out(row: Row, access: Access, notice: Callable[[str], None]) -> Result:

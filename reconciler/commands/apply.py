@@ -1,7 +1,9 @@
 """`pinata-reconciler apply`."""
 
+import secrets
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -11,9 +13,11 @@ import click
 from pulumi_pinata.core.errors import Refused
 from reconciler import planfile, report, terminal
 from reconciler.apply import apply
+from reconciler.audit import AuditLog
 from reconciler.commands import options, passes
 from reconciler.fleetplan import Ending, FleetPlan, Result
 from reconciler.guards import Limits, Verdict, allowed, judge
+from reconciler.listener import Listener
 from reconciler.planfile import Saved
 from reconciler.upstreams import Upstreams
 
@@ -35,6 +39,7 @@ exit codes: 0 all applied, 1 nothing applied, 3 partly applied
 @options.output
 @options.yes
 @options.acknowledge
+@options.audit_log
 @options.workers
 @options.rate
 @options.limits
@@ -43,6 +48,7 @@ def command(
     output: str,
     yes: bool,
     acknowledge: str | None,
+    audit_log: Path | None,
     workers: int,
     rate: float,
     **guards: Any,
@@ -54,11 +60,17 @@ def command(
     """
     saved = _saved(paths)
     manifest = passes.load(saved.paths if saved else paths)
-    with passes.upstreams(workers, rate) as access:
+    limits, yes = options.limits_of(guards), yes or bool(saved)
+    with audited(audit_log, "apply") as audit, passes.upstreams(workers, rate) as access:
         plan = passes.look(manifest, access, workers)
         if saved:
             _require_unmoved(saved, plan)
-        return carried_out(plan, access, output, options.limits_of(guards), acknowledge, yes or bool(saved), workers)
+        return carried_out(plan, access, output, limits, acknowledge, yes, workers, audit)
+
+
+def audited(path: Path | None, command: str) -> AbstractContextManager[AuditLog | None]:
+    """The audit log, if one is wanted. Raises Refused when it cannot be opened."""
+    return closing(AuditLog(path, command)) if path else nullcontext()
 
 
 def carried_out(
@@ -69,6 +81,7 @@ def carried_out(
     acknowledge: str | None,
     yes: bool,
     workers: int,
+    listener: Listener | None = None,
 ) -> int:
     """Hold the plan against the guards, ask, apply, report; returns the exit code."""
     today = passes.now().date().isoformat()
@@ -91,12 +104,18 @@ def carried_out(
     if chosen.changes and not yes:
         _ask(chosen)
     with passes.graceful() as stop:
-        results = _apply(chosen, access, workers, stop)
+        results = _apply(chosen, access, workers, stop, listener or Listener())
     _print(results, plan, verdict, output)
     return _code(plan, verdict, results)
 
 
-def _apply(plan: FleetPlan, access: Upstreams, workers: int, stop: Event) -> list[Result]:
+def _apply(plan: FleetPlan, access: Upstreams, workers: int, stop: Event, listener: Listener) -> list[Result]:
+    run = secrets.token_hex(4)
+
+    def seen(result: Result) -> None:
+        listener.ended(result, run, None)
+        advance()
+
     with terminal.progress("applying", len(plan.changes)) as advance:
         return apply(
             plan,
@@ -105,7 +124,8 @@ def _apply(plan: FleetPlan, access: Upstreams, workers: int, stop: Event) -> lis
             now=passes.now(),
             stop=stop,
             notice=lambda name, line: click.echo(f"{name}: {line}", err=True),
-            seen=lambda result: advance(),
+            begins=lambda row: listener.begins(row, run, None),
+            seen=seen,
         )
 
 

@@ -35,6 +35,14 @@ rate = click.option(
     show_default=True,
     help="Calls a second to each Pinata API; 0: as many as it takes.",
 )
+audit_log = click.option(
+    "--audit-log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    envvar="PINATA_AUDIT_LOG",
+    show_envvar=True,
+    help="Note every change in this file, before and after; what cannot be noted is not done.",
+)
 yes = click.option("--yes", is_flag=True, help="Do not ask.")
 acknowledge = click.option(
     "--acknowledge",

@@ -9,7 +9,7 @@ import click
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.model import Mode
 from reconciler.commands import options, passes
-from reconciler.commands.apply import carried_out
+from reconciler.commands.apply import audited, carried_out
 from reconciler.fleetplan import FAILURES, Condition, FleetPlan, Kind
 
 _EPILOG = """
@@ -29,10 +29,18 @@ exit codes: 0 replaced, 1 refused or failed
 @options.output
 @options.yes
 @options.acknowledge
+@options.audit_log
 @options.rate
 @options.limits
 def command(
-    name: str, paths: tuple[Path, ...], output: str, yes: bool, acknowledge: str | None, rate: float, **guards: Any
+    name: str,
+    paths: tuple[Path, ...],
+    output: str,
+    yes: bool,
+    acknowledge: str | None,
+    audit_log: Path | None,
+    rate: float,
+    **guards: Any,
 ) -> int:
     """Replace the key of the account NAME now, once.
 
@@ -41,9 +49,9 @@ def command(
     """
     manifest = passes.load(paths)
     passes.one(manifest, name)
-    with passes.upstreams(1, rate) as access:
+    with audited(audit_log, "rotate") as audit, passes.upstreams(1, rate) as access:
         plan = rotated(passes.look(manifest, access, 1, only=name))
-        return carried_out(plan, access, output, options.limits_of(guards), acknowledge, yes, 1)
+        return carried_out(plan, access, output, options.limits_of(guards), acknowledge, yes, 1, audit)
 
 
 def rotated(plan: FleetPlan) -> FleetPlan:
