@@ -21,7 +21,8 @@ _EPILOG = """
 example, in the Pulumi project that takes the account over:
   pinata-reconciler import-file shop-prod manifests/ > import.json
   pulumi import --file import.json
-  # then remove shop-prod from the manifests, with `prune: false`
+  pulumi up
+  # only then remove shop-prod from the manifests
 """
 
 

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,9 +24,9 @@ from reconciler.upstreams import Upstreams
 HERE = (Path(),)
 
 
-def load(paths: Sequence[Path]) -> Manifest:
+def load(paths: Sequence[Path], environ: Mapping[str, str] | None = None) -> Manifest:
     """The manifests at `paths`, or in the folder that the command runs in."""
-    return manifests.load(list(paths) or list(HERE), os.environ)
+    return manifests.load(list(paths) or list(HERE), os.environ if environ is None else environ)
 
 
 def one(manifest: Manifest, name: str) -> Declared:
@@ -56,7 +56,9 @@ def now() -> datetime:
 def look(manifest: Manifest, access: Upstreams, workers: int, *, only: str | None = None) -> FleetPlan:
     """Plan, with progress on a terminal."""
     with terminal.progress("looking", len(manifest.accounts)) as advance:
-        return make_plan(manifest, access, workers=workers, now=now(), only=only, seen=lambda row: advance())
+        return make_plan(
+            manifest, access, workers=workers, now=now(), only=only and (only,), seen=lambda row: advance()
+        )
 
 
 def print_plan(plan: FleetPlan, verdict: Verdict, output: str, *, all_rows: bool = False) -> None:

@@ -26,7 +26,9 @@ def command(paths: tuple[Path, ...], output: str, offline: bool) -> int:
 
     Prints every problem as FILE:LINE:COLUMN. Exit codes: 0 none, 1 some.
     """
-    manifest = passes.load(paths)
+    # A check that asks nobody (a fork's, say) need not know where Vault is.
+    nowhere = {} if os.environ.get("VAULT_ADDR") or not offline else {"VAULT_ADDR": "https://vault.invalid"}
+    manifest = passes.load(paths, {**os.environ, **nowhere})
     problems = list(manifest.problems)
     if not offline:
         problems += manifests.local_problems(manifest, os.environ)
