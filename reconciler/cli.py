@@ -19,6 +19,7 @@ COMMANDS = {
     "validate": "Check manifests, and the references in them as far as this machine can tell.",
     "plan": "Show what apply would do; changes nothing.",
     "apply": "Bring the accounts to what is declared.",
+    "run": "Keep the accounts as declared, following a folder or a Git repository.",
     "status": "Show how every account stands.",
     "rotate": "Replace one account's key now: an outage for whatever uses it.",
     "adopt": "Take a key that a person made into the fleet's keeping.",
@@ -36,6 +37,7 @@ examples:
   pinata-reconciler plan manifests/ -o markdown
   pinata-reconciler plan manifests/ --out plan.json && pinata-reconciler apply plan.json
   pinata-reconciler apply manifests/ --yes
+  pinata-reconciler run --git https://git.example/fleet.git manifests/ --http 127.0.0.1:8080
 
 \b
 exit codes:

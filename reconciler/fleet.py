@@ -40,7 +40,7 @@ def make_plan(
     were found before. With `changed_first`, those whose declaration was not yet applied in full come first.
     """
     stop = stop or Event()
-    ledger = Ledger.read(manifest.fleet, (each.settings for each in manifest.accounts), access)
+    ledger = Ledger.read(manifest.fleet, (each.settings for each in manifest.accounts), access, manifest.home)
     chosen = [each for each in manifest.accounts if (only is None or each.name in only) and each.name not in resting]
     if changed_first:
         chosen.sort(key=lambda each: _is_applied(each, ledger))
