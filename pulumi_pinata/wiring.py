@@ -252,5 +252,3 @@ def _ca_cert(vault: VaultSettings, env: Mapping[str, str]) -> str | None:
             f"there is no file {path!r}.", about="vault.ca_cert", hint="Name a PEM bundle of CA certificates."
         )
     return path
-
-
