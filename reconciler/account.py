@@ -25,9 +25,9 @@ from pulumi_pinata.core.model import (
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.settings import Settings
 from reconciler.conditions import of_error
-from reconciler.declared import Declared, Drift
 from reconciler.fleetplan import Condition, Kind, Row, digest
 from reconciler.inventory import Entry
+from reconciler.manifest.declared import Declared, Drift
 from reconciler.rotation import created, due_at, is_due
 from reconciler.settings_document import to_document
 from reconciler.upstreams import Access

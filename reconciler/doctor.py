@@ -8,8 +8,8 @@ from pathlib import Path
 from threading import Event
 
 from pulumi_pinata.core.errors import PinataError
-from reconciler.declared import Declared, Manifest
 from reconciler.ledger import Ledger
+from reconciler.manifest.declared import Declared, Manifest
 from reconciler.pool import each
 from reconciler.upstreams import Access
 

@@ -12,10 +12,10 @@ from types import MappingProxyType
 from pulumi_pinata.core.errors import PinataError
 from reconciler import account
 from reconciler.conditions import of_error
-from reconciler.declared import Declared, Manifest
 from reconciler.fleetplan import FAILURES, Condition, FleetPlan, Kind, Row
 from reconciler.inventory import Entry, Home, home_of
 from reconciler.ledger import Ledger
+from reconciler.manifest.declared import Declared, Manifest
 from reconciler.pool import each
 from reconciler.upstreams import Access
 

@@ -11,8 +11,8 @@ from typing import Any
 from pulumi_pinata.core.errors import PinataError
 from pulumi_pinata.core.model import Desired, Mode
 from pulumi_pinata.core.settings import Settings
-from reconciler.declared import Declared, Problem
 from reconciler.inventory import Entry, Home, Inventory
+from reconciler.manifest.declared import Declared, Problem
 
 SCHEMA = 1
 

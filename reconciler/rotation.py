@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-from reconciler.declared import Rotation, Window
+from reconciler.manifest.declared import Rotation, Window
 
 _MILLISECONDS_FROM = 1e11  # as seconds this would be the year 5138
 

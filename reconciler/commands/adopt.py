@@ -16,11 +16,11 @@ from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.secret import PrivateKey
 from pulumi_pinata.core.settings import Settings
 from reconciler import account
-from reconciler.audit import AuditLog
 from reconciler.commands import options, passes
 from reconciler.commands.apply import audited, carried_out
-from reconciler.declared import Declared, Manifest
 from reconciler.fleetplan import Condition, Kind, Row
+from reconciler.listeners.audit import AuditLog
+from reconciler.manifest.declared import Declared, Manifest
 from reconciler.upstreams import Upstreams
 
 _EPILOG = """

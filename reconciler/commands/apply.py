@@ -13,11 +13,11 @@ import click
 from pulumi_pinata.core.errors import Refused
 from reconciler import planfile, report, terminal
 from reconciler.apply import apply
-from reconciler.audit import AuditLog
 from reconciler.commands import options, passes
 from reconciler.fleetplan import Ending, FleetPlan, Result
 from reconciler.guards import Limits, Verdict, allowed, judge
-from reconciler.listener import Listener
+from reconciler.listeners.audit import AuditLog
+from reconciler.loop.listener import Listener
 from reconciler.planfile import Saved
 from reconciler.upstreams import Upstreams
 

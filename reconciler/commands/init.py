@@ -33,7 +33,7 @@ def command(folder: Path, fleet: str, account: str) -> None:
     Nothing that is there is written over.
     """
     content = starter.files(fleet, account)
-    content["schema.json"] = files("reconciler").joinpath("schema.json").read_text()
+    content["schema.json"] = files("reconciler.manifest").joinpath("schema.json").read_text()
     taken = [name for name in content if (folder / name).exists()]
     if taken:
         raise Refused(f"there is a {taken[0]} already; nothing was written.", about=str(folder), hint="Name another.")

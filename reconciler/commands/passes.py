@@ -13,12 +13,12 @@ import click
 
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.wiring import Connections
-from reconciler import manifest as manifests
 from reconciler import report, terminal
-from reconciler.declared import Declared, Manifest
 from reconciler.fleet import make_plan
 from reconciler.fleetplan import FleetPlan, Kind
 from reconciler.guards import Verdict
+from reconciler.manifest import manifests
+from reconciler.manifest.declared import Declared, Manifest
 from reconciler.upstreams import Upstreams
 
 HERE = (Path(),)

@@ -15,18 +15,18 @@ import click
 from pulumi_pinata import __version__, credentials
 from pulumi_pinata.core.secret import Secret
 from pulumi_pinata.wiring import Connections
-from reconciler import logs
-from reconciler import manifest as manifests
-from reconciler.audit import AuditLog
-from reconciler.board import Board
 from reconciler.commands import options, passes
-from reconciler.cycle import Cycle
-from reconciler.listener import Listener, Listeners
-from reconciler.loop import Intervals, Loop, Surroundings
-from reconciler.metrics import Metrics
-from reconciler.notify import Notifier
-from reconciler.source import Folder, Source
-from reconciler.traces import tracing
+from reconciler.listeners import logs
+from reconciler.listeners.audit import AuditLog
+from reconciler.listeners.metrics import Metrics
+from reconciler.listeners.notify import Notifier
+from reconciler.listeners.traces import tracing
+from reconciler.loop.board import Board
+from reconciler.loop.cycle import Cycle
+from reconciler.loop.listener import Listener, Listeners
+from reconciler.loop.loop import Intervals, Loop, Surroundings
+from reconciler.loop.source import Folder, Source
+from reconciler.manifest import manifests
 from reconciler.upstreams import Upstreams
 
 _EPILOG = """
@@ -135,7 +135,7 @@ def _source(paths: tuple[str, ...], given: dict[str, Any], stack: ExitStack) -> 
             if given[name]:
                 raise click.UsageError(f"--{name.replace('_', '-')} needs --git.")
         return Folder([Path(path) for path in paths] or list(passes.HERE))
-    from reconciler.git_source import GitSource
+    from reconciler.git.source import GitSource
 
     token = _secret(given["git_token"], "--git-token")
     source = GitSource(given["git"], given["ref"], paths, token=token, allowed_signers=given["allowed_signers"])
@@ -181,8 +181,8 @@ def _page(given: dict[str, Any], board: Board, loop: Loop, metrics: Metrics) -> 
                 raise click.UsageError(f"--{name.replace('_', '-')} needs --http.")
         yield None
         return
-    from reconciler.serving import serve
     from reconciler.web.app import application
+    from reconciler.web.serving import serve
 
     host, port = given["http"]
     app = application(

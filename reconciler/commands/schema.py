@@ -15,4 +15,4 @@ example, and the first line of a manifest that uses it:
 @click.command("schema", epilog=_EPILOG)
 def command() -> None:
     """Print the JSON Schema of manifests: editors complete and check by it."""
-    click.echo(files("reconciler").joinpath("schema.json").read_text(), nl=False)
+    click.echo(files("reconciler.manifest").joinpath("schema.json").read_text(), nl=False)

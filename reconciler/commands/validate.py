@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from reconciler import manifest as manifests
 from reconciler import report
 from reconciler.commands import options, passes
+from reconciler.manifest import manifests
 
 _EPILOG = """
 \b

@@ -22,8 +22,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from pulumi_pinata.core.secret import Secret
-from reconciler.board import Board
-from reconciler.view import FleetView
+from reconciler.loop.board import Board
+from reconciler.loop.view import FleetView
 from reconciler.web import assets, fleet_json
 from reconciler.web.strict import HEADERS, Strict
 from reconciler.web.webhook import Webhook

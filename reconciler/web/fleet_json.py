@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any
 
-from reconciler.view import AccountView, FleetView, PassView, SourceView
+from reconciler.loop.view import AccountView, FleetView, PassView, SourceView
 
 SCHEMA = 1
 

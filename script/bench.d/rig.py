@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from pulumi_pinata.sandbox import exports
-from reconciler import manifest as manifests
-from reconciler.declared import Manifest
+from reconciler.manifest import manifests
+from reconciler.manifest.declared import Manifest
 
 PROXY = Path(__file__).with_name("delay_proxy.py")
 PATIENCE = 60.0

@@ -27,10 +27,10 @@ from pulumi_pinata.sandbox.openbao_setup import AUDIENCE, Provisioned
 from pulumi_pinata.sandbox.pinata_server import PinataServer
 from pulumi_pinata.sandbox.policies import PROVIDER_POLICY, TEXTS
 from reconciler import starter
-from reconciler.board import Board
 from reconciler.cli import cli
-from reconciler.serving import serve
+from reconciler.loop.board import Board
 from reconciler.web.app import SILENT_AFTER, application
+from reconciler.web.serving import serve
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "gitops"
 ROOT = EXAMPLES.parents[1]

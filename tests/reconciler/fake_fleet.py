@@ -23,10 +23,10 @@ from pulumi_pinata.core.secret import Secret
 from pulumi_pinata.core.settings import Settings
 from pulumi_pinata.wiring import Session
 from reconciler.apply import apply
-from reconciler.declared import Declared, Manifest, Place
 from reconciler.fleet import make_plan
 from reconciler.fleetplan import FleetPlan, Result, Row
 from reconciler.inventory import home_of
+from reconciler.manifest.declared import Declared, Manifest, Place
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 FLEET = "shop"

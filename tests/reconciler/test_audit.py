@@ -21,8 +21,8 @@ from sandbox_fleet import MakeFleet, SandboxFleet
 
 from pulumi_pinata.core.errors import Refused, Transient
 from reconciler.apply import apply
-from reconciler.audit import AuditLog
 from reconciler.fleetplan import Condition, Ending, Kind, Result, Row
+from reconciler.listeners.audit import AuditLog
 
 KEYS = "abcdefgh"
 
@@ -164,7 +164,7 @@ _IMPORTS = """
 import logging, resource, signal, sys
 from pathlib import Path
 from pulumi_pinata.core.errors import Refused
-from reconciler.audit import AuditLog
+from reconciler.listeners.audit import AuditLog
 from reconciler.fleetplan import Condition, Ending, Kind, Result, Row
 
 def row(name, reason=""):
@@ -258,7 +258,7 @@ def test_a_process_killed_while_it_writes_leaves_whole_lines_to_the_others(path:
 def test_a_log_that_another_process_keeps_locked_refuses_after_a_while(
     log: AuditLog, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reconciler.audit._PATIENCE", 0.05)
+    monkeypatch.setattr("reconciler.listeners.audit._PATIENCE", 0.05)
     holder = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()"
     command = [sys.executable, "-c", holder, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -336,4 +336,4 @@ def test_adopt_notes_the_key_that_it_takes_and_the_one_it_cannot_take(fleet: San
 
 
 def test_the_log_is_heard_where_nobody_has_set_up_logging(log: AuditLog) -> None:
-    assert logging.getLogger("reconciler.audit").isEnabledFor(logging.ERROR)
+    assert logging.getLogger("reconciler.listeners.audit").isEnabledFor(logging.ERROR)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sandbox_fleet import MakeFleet
 
-from reconciler import manifest as manifests
+from reconciler.manifest import manifests
 
 LOGIN = "auth: {method: approle, roleId: env:ROLE_ID, secretId: env:SECRET_ID}"
 

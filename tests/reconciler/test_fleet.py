@@ -9,8 +9,8 @@ from fake_fleet import NOW, FakeFleet, declared, manifest, refused
 from pulumi_pinata.core.errors import Ambiguous, Transient, Unfunded
 from pulumi_pinata.core.model import Location, Mode
 from reconciler.apply import apply
-from reconciler.declared import Credits, Drift, Place, Problem, Rotation
 from reconciler.fleetplan import Condition, Kind
+from reconciler.manifest.declared import Credits, Drift, Place, Problem, Rotation
 
 HOLE = Location("secret", "pinata/a")
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from pulumi_pinata.core.model import Location, Mode
 from reconciler.apply import Ending
-from reconciler.declared import Declared, Drift
 from reconciler.fleetplan import Kind
+from reconciler.manifest.declared import Declared, Drift
 
 NAMES = "abcd"
 

@@ -17,11 +17,11 @@ import structlog
 from sandbox_fleet import MakeFleet, SandboxFleet
 
 from pulumi_pinata.core.errors import Refused
-from reconciler import logs
-from reconciler.events import Event, EventKind
 from reconciler.fleetplan import Condition, Ending, Kind, Result, Row
-from reconciler.logs import LogListener
-from reconciler.view import AccountView, FleetView, PassView, SourceView
+from reconciler.listeners import logs
+from reconciler.listeners.logs import LogListener
+from reconciler.loop.events import Event, EventKind
+from reconciler.loop.view import AccountView, FleetView, PassView, SourceView
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "script" / "demo.d"))
 
@@ -161,7 +161,7 @@ def test_libraries_are_heard_from_warning_on_in_our_form(stream: StringIO) -> No
 def test_configured_twice_each_line_is_told_once(stream: StringIO) -> None:
     logs.configure("json", StringIO())
     logs.configure("json", stream)
-    logging.getLogger("reconciler.notify").warning("dropped")
+    logging.getLogger("reconciler.listeners.notify").warning("dropped")
 
     assert ["dropped"] == [line["event"] for line in told(stream)]
 
@@ -313,14 +313,15 @@ import logging, os, sys, threading
 from pathlib import Path
 from pulumi_pinata.core.secret import Secret
 from pulumi_pinata.wiring import Connections
-from reconciler import logs, manifest
-from reconciler.audit import AuditLog
-from reconciler.board import Board
+from reconciler.listeners import logs
+from reconciler.manifest import manifests as manifest
+from reconciler.listeners.audit import AuditLog
+from reconciler.loop.board import Board
 from reconciler.commands import passes
-from reconciler.cycle import Cycle
+from reconciler.loop.cycle import Cycle
 from reconciler.guards import Limits
-from reconciler.listener import Listeners
-from reconciler.notify import Notifier
+from reconciler.loop.listener import Listeners
+from reconciler.listeners.notify import Notifier
 from reconciler.upstreams import Upstreams
 
 form, folder, audit = sys.argv[1:]

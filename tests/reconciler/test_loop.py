@@ -11,16 +11,16 @@ import pytest
 from fake_fleet import NOW, FakeFleet, declared, manifest, refused
 
 from pulumi_pinata.core.errors import Conflict, PinataError, Refused, Transient
-from reconciler.board import Board
-from reconciler.cycle import Cycle
-from reconciler.declared import Drift, Manifest, Place, Problem
-from reconciler.events import Event, EventKind
 from reconciler.fleetplan import Condition, Kind, Result
 from reconciler.guards import Limits
-from reconciler.listener import Listener, Listeners
-from reconciler.loop import Intervals, Loop, Surroundings
-from reconciler.source import Checkout
-from reconciler.view import FleetView
+from reconciler.loop.board import Board
+from reconciler.loop.cycle import Cycle
+from reconciler.loop.events import Event, EventKind
+from reconciler.loop.listener import Listener, Listeners
+from reconciler.loop.loop import Intervals, Loop, Surroundings
+from reconciler.loop.source import Checkout
+from reconciler.loop.view import FleetView
+from reconciler.manifest.declared import Drift, Manifest, Place, Problem
 
 
 class Heard(Listener):

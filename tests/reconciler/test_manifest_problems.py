@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import manifest
-from reconciler.declared import Manifest
+from reconciler.manifest import manifests as manifest
+from reconciler.manifest.declared import Manifest
 
 ENV = {"VAULT_ADDR": "https://vault.test"}
 API = "apiVersion: pinata-reconciler.dev/v1alpha1\n"

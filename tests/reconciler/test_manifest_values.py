@@ -10,9 +10,9 @@ from pulumi_pinata.core.model import Adopt, Location, Mode, OnDelete, OnLostKey
 from pulumi_pinata.core.reference import EnvReference, FileReference
 from pulumi_pinata.core.settings import AuthSettings, Settings, VaultSettings
 from pulumi_pinata.properties import trigger_digest
-from reconciler import manifest
-from reconciler.declared import Credits, Declared, Drift, Manifest, Place, Rotation, Window
-from reconciler.manifest_pages import FULL, MINIMAL
+from reconciler.manifest import manifests as manifest
+from reconciler.manifest.declared import Credits, Declared, Drift, Manifest, Place, Rotation, Window
+from reconciler.manifest.pages import FULL, MINIMAL
 
 ENV = {"VAULT_ADDR": "https://vault.test"}
 HEAD = "apiVersion: pinata-reconciler.dev/v1alpha1\nkind: "

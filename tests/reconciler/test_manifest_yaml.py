@@ -7,9 +7,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler import manifest, manifest_yaml
-from reconciler.declared import Manifest
-from reconciler.manifest_pages import FULL
+from reconciler.manifest import manifests as manifest
+from reconciler.manifest import parser as manifest_yaml
+from reconciler.manifest.declared import Manifest
+from reconciler.manifest.pages import FULL
 
 ENV = {"VAULT_ADDR": "https://vault.test"}
 API = "apiVersion: pinata-reconciler.dev/v1alpha1\n"

@@ -16,17 +16,17 @@ from sandbox_fleet import MakeFleet
 
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.wiring import Connections
-from reconciler import manifest as manifests
 from reconciler.apply import apply
-from reconciler.board import Board
-from reconciler.events import Event, EventKind
 from reconciler.fleet import make_plan
 from reconciler.fleetplan import CHANGES, MINTS, Condition, Ending, Kind, Result, Row
-from reconciler.gauges import MOST_APIS
-from reconciler.metric_pages import PAGE, table
-from reconciler.metrics import Metrics
+from reconciler.listeners.gauges import MOST_APIS
+from reconciler.listeners.metric_pages import PAGE, table
+from reconciler.listeners.metrics import Metrics
+from reconciler.loop.board import Board
+from reconciler.loop.events import Event, EventKind
+from reconciler.loop.view import AccountView, FleetView, PassView, SourceView
+from reconciler.manifest import manifests
 from reconciler.upstreams import Upstreams
-from reconciler.view import AccountView, FleetView, PassView, SourceView
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
@@ -462,7 +462,7 @@ def test_names_say_their_units_and_follow_the_conventions(metrics: Metrics) -> N
 
 
 def test_the_page_lists_the_metrics_as_they_are() -> None:
-    assert table() in PAGE.read_text(), "Run `python -m reconciler.metric_pages`."
+    assert table() in PAGE.read_text(), "Run `python -m reconciler.listeners.metric_pages`."
 
 
 def test_the_page_names_the_metrics_of_the_process(metrics: Metrics) -> None:

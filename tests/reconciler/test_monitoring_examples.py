@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.board import Board
 from reconciler.fleetplan import Condition
-from reconciler.metrics import Metrics
+from reconciler.listeners.metrics import Metrics
+from reconciler.loop.board import Board
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "monitoring"

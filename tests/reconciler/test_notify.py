@@ -19,9 +19,9 @@ import pytest
 
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.secret import Secret
-from reconciler import notify
-from reconciler.events import Event, EventKind
-from reconciler.notify import Notifier
+from reconciler.listeners import notify
+from reconciler.listeners.notify import Notifier
+from reconciler.loop.events import Event, EventKind
 
 PAGE = Path(__file__).parents[2] / "docs" / "notifications.md"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)

@@ -8,9 +8,9 @@ from fake_fleet import FakeFleet, declared, manifest, refused
 from rich.console import Console
 
 from reconciler import report, terminal
-from reconciler.declared import Place, Problem
 from reconciler.fleetplan import FleetPlan
 from reconciler.guards import Limits, Verdict, judge
+from reconciler.manifest.declared import Place, Problem
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from reconciler.declared import Rotation, Window
+from reconciler.manifest.declared import Rotation, Window
 from reconciler.rotation import created, due_at, is_due, is_open
 
 BORN = datetime(2026, 3, 1, 12, 30, 15, tzinfo=timezone.utc)

@@ -4,7 +4,7 @@ from fake_fleet import settings
 
 from pulumi_pinata.core.errors import PinataError, Refused, Transient
 from reconciler.fleetplan import Condition
-from reconciler.schedule import Waiting, after_failure, jittered
+from reconciler.loop.schedule import Waiting, after_failure, jittered
 
 HERE, IN_VAULT = settings("a"), settings("a", credentials="vault:kv/a#jwt")
 

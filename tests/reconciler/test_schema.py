@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler import manifest
-from reconciler.manifest_pages import FULL, MINIMAL, PAGE, SCHEMA, page, schema, schema_text
+from reconciler.manifest import manifests as manifest
+from reconciler.manifest.pages import FULL, MINIMAL, PAGE, SCHEMA, page, schema, schema_text
 
-WRITE = "Run `python -m reconciler.manifest_pages`."
+WRITE = "Run `python -m reconciler.manifest.pages`."
 HEAD = yaml.safe_load(MINIMAL)
 GOOD = [*yaml.safe_load_all(FULL), HEAD]
 BAD = [

@@ -21,15 +21,15 @@ from sandbox_fleet import MakeFleet
 
 from pulumi_pinata.core.errors import Refused, Transient
 from pulumi_pinata.wiring import Connections
-from reconciler import manifest as manifests
-from reconciler import traces as module
 from reconciler.apply import apply
-from reconciler.events import Event, EventKind
 from reconciler.fleet import make_plan
 from reconciler.fleetplan import Condition, Ending, FleetPlan, Kind, Result, Row
-from reconciler.traces import CLOSING, ENDPOINTS, MOST_SPANS, Traces, tracing
+from reconciler.listeners import traces as module
+from reconciler.listeners.traces import CLOSING, ENDPOINTS, MOST_SPANS, Traces, tracing
+from reconciler.loop.events import Event, EventKind
+from reconciler.loop.view import AccountView, FleetView, PassView, SourceView
+from reconciler.manifest import manifests
 from reconciler.upstreams import Access, Upstreams
-from reconciler.view import AccountView, FleetView, PassView, SourceView
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 ENDPOINT = ENDPOINTS[1]

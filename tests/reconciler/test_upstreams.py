@@ -17,7 +17,7 @@ from pulumi_pinata.core.reference import VaultReference
 from pulumi_pinata.core.secret import Secret
 from pulumi_pinata.core.settings import Settings
 from pulumi_pinata.wiring import Connections, session
-from reconciler import manifest as manifests
+from reconciler.manifest import manifests
 from reconciler.upstreams import Upstreams
 
 

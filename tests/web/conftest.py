@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 from web_site import FLAGS, ROOT, Open, Opened, Pages, Serve, Site, Stage
 
-from reconciler.serving import serve
+from reconciler.web.serving import serve
 
 
 @pytest.fixture(scope="session")

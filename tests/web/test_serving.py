@@ -11,9 +11,8 @@ from web_site import Serve, Site, served
 
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.secret import Secret
-from reconciler import serving
-from reconciler.serving import serve
-from reconciler.web import webhook
+from reconciler.web import serving, webhook
+from reconciler.web.serving import serve
 from reconciler.web.strict import canonical
 
 

@@ -12,7 +12,7 @@ from web_fleet import CHECKSUM, COMMIT, account, many, now, view
 from web_site import Serve, Site
 
 from reconciler.fleetplan import Condition, Kind
-from reconciler.view import FleetView, SourceView
+from reconciler.loop.view import FleetView, SourceView
 from reconciler.web.strict import HEADERS
 
 ROUTES = ("/", "/assets/page.js", "/api/fleet", "/api/accounts/prod", "/healthz", "/readyz", "/metrics")

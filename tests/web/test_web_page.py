@@ -12,8 +12,8 @@ from web_fleet import CHECKSUM, COMMIT, account, many, now, view
 from web_site import Open, Opened, Site, made, served
 
 from reconciler.fleetplan import Condition
-from reconciler.serving import serve
-from reconciler.view import AccountView, FleetView, SourceView
+from reconciler.loop.view import AccountView, FleetView, SourceView
+from reconciler.web.serving import serve
 
 THREE = (
     account("alpha", path="secret/shop/a", credits=5.0, alert_below=10.0, since=now() - timedelta(days=9)),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from reconciler.fleetplan import Condition, Kind
-from reconciler.view import AccountView, FleetView, PassView, SourceView
+from reconciler.loop.view import AccountView, FleetView, PassView, SourceView
 
 COMMIT = "9f1c2e7ab04d5566778899aabbccddeeff001122"
 CHECKSUM = "5f" * 32

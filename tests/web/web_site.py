@@ -12,9 +12,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pulumi_pinata.core.secret import Secret
-from reconciler.board import Board
-from reconciler.serving import serve
+from reconciler.loop.board import Board
 from reconciler.web.app import application
+from reconciler.web.serving import serve
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ import pytest
 from git_following import Follow
 from git_server import GitServer, Repository, git_environment
 
-from reconciler.git_source import GitSource
+from reconciler.git.source import GitSource
 
 
 @pytest.fixture(autouse=True)

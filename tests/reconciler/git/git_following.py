@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pulumi_pinata.core.errors import Refused, Transient
-from reconciler import manifest
-from reconciler.git_source import GitSource
-from reconciler.source import Checkout
+from reconciler.git.source import GitSource
+from reconciler.loop.source import Checkout
+from reconciler.manifest import manifests as manifest
 
 HEAD = "apiVersion: pinata-reconciler.dev/v1alpha1\nkind: Inference\nmetadata:\n  name: "
 TOKEN = "tok-7f3a91"  # of the tests' server, for the time of a test

@@ -6,7 +6,7 @@ import pytest
 
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.secret import Secret
-from reconciler.git_source import GitSource
+from reconciler.git.source import GitSource
 
 
 @pytest.mark.parametrize(

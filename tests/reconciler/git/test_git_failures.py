@@ -3,7 +3,7 @@
 import pytest
 
 from pulumi_pinata.core.errors import PinataError, Refused, Transient
-from reconciler.git_failures import failure
+from reconciler.git.failures import failure
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,10 @@ import pytest
 from git_following import Follow, account, names, refused
 from git_server import Repository
 
-from reconciler import git_commands, git_tree, manifest, manifest_files
+from reconciler.git import commands as git_commands
+from reconciler.git import tree as git_tree
+from reconciler.manifest import files as manifest_files
+from reconciler.manifest import manifests as manifest
 
 
 def test_variables_that_point_git_elsewhere_do_not_count(

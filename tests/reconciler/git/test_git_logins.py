@@ -10,7 +10,7 @@ from git_server import GitServer, Repository
 
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.secret import Secret
-from reconciler.source import Checkout
+from reconciler.loop.source import Checkout
 
 
 def test_the_token_is_read_at_each_fetch_and_seen_by_the_server_only(

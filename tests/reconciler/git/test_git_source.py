@@ -10,7 +10,7 @@ from git_following import TOKEN, Follow, account, names, processes, refused, tra
 from git_server import GitServer, Repository
 
 from pulumi_pinata.core.secret import Secret
-from reconciler.git_source import GitSource
+from reconciler.git.source import GitSource
 
 
 def test_the_first_commit_is_given_as_files_below_a_root(repository: Repository, follow: Follow) -> None:

@@ -15,10 +15,10 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from reconciler.events import Event, EventKind
 from reconciler.fleetplan import FAILURES, Ending, Result
-from reconciler.listener import Listener
-from reconciler.view import FleetView
+from reconciler.loop.events import Event, EventKind
+from reconciler.loop.listener import Listener
+from reconciler.loop.view import FleetView
 
 Log = FilteringBoundLogger
 

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pulumi_pinata.core.reference import VaultReference
 from pulumi_pinata.core.settings import Settings
-from reconciler.declared import Place, Problem
-from reconciler.manifest_account import Document, Found
+from reconciler.manifest.account import Document, Found
+from reconciler.manifest.declared import Place, Problem
 
 _SHOWN = 3
 

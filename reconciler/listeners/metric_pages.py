@@ -1,12 +1,12 @@
-"""The table of docs/metrics.md, from the metrics; `python -m reconciler.metric_pages` writes it."""
+"""The table of docs/metrics.md, from the metrics; `python -m reconciler.listeners.metric_pages` writes it."""
 
 from pathlib import Path
 
-from reconciler.board import Board
-from reconciler.metrics import Metrics
+from reconciler.listeners.metrics import Metrics
+from reconciler.loop.board import Board
 
-PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
-START, END = "<!-- metrics: made by `python -m reconciler.metric_pages` -->", "<!-- metrics: end -->"
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+START, END = "<!-- metrics: made by `python -m reconciler.listeners.metric_pages` -->", "<!-- metrics: end -->"
 
 
 def table() -> str:

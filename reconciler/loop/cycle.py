@@ -8,17 +8,17 @@ from datetime import datetime
 from threading import Event
 
 from pulumi_pinata.core.errors import PinataError
-from reconciler import events, viewing
 from reconciler.apply import apply
-from reconciler.board import Board
-from reconciler.declared import Manifest
 from reconciler.fleet import make_plan
 from reconciler.fleetplan import FleetPlan, Result, Row
 from reconciler.guards import Limits, healing, judge
-from reconciler.listener import Listener
+from reconciler.loop import events, viewing
+from reconciler.loop.board import Board
+from reconciler.loop.listener import Listener
+from reconciler.loop.view import PassView
+from reconciler.manifest.declared import Manifest
 from reconciler.report import outcome, summary
 from reconciler.upstreams import Access
-from reconciler.view import PassView
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from typing import IO
 
 from pulumi_pinata.core.errors import PinataError, Refused, Transient
 from pulumi_pinata.core.secret import Secret
-from reconciler.git_address import Address
-from reconciler.git_failures import failure
+from reconciler.git.address import Address
+from reconciler.git.failures import failure
 
 MOST_OUTPUT = 1024 * 1024
 LARGEST_STORE = 512 * 1024 * 1024

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from reconciler.fleetplan import Condition
-from reconciler.view import AccountView, FleetView
+from reconciler.loop.view import AccountView, FleetView
 
 PREFIX = "pinata_reconciler_"
 MOST_APIS = 20

@@ -7,9 +7,9 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.declared import Problem
-from reconciler.manifest_models import API_VERSION, KINDS, Inference, InferenceDefaults
-from reconciler.manifest_nodes import Group, Listing, Node, Scalar, inner, locate, plain
+from reconciler.manifest.declared import Problem
+from reconciler.manifest.models import API_VERSION, KINDS, Inference, InferenceDefaults
+from reconciler.manifest.nodes import Group, Listing, Node, Scalar, inner, locate, plain
 
 MOST_PROBLEMS = 50  # of one document; who made more mistakes has made one of another kind
 

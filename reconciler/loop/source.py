@@ -1,4 +1,4 @@
-"""Where the loop's manifests come from: a folder as it is, or a commit of a repository (`git_source`)."""
+"""Where the loop's manifests come from: a folder as it is, or a commit of a repository (`reconciler.git`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pulumi_pinata.core.errors import Refused
-from reconciler import manifest_files
+from reconciler.manifest import files as manifest_files
 
 
 @dataclass(frozen=True)

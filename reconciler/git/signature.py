@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from pulumi_pinata.core.errors import Refused
-from reconciler.git_commands import Git
+from reconciler.git.commands import Git
 
 # Only ssh signatures count: by OpenPGP or X.509, any key of the user's keyring would be as good as an allowed one.
 _SETTINGS = (

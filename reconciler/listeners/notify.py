@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 from pulumi_pinata.core.address import is_loopback
 from pulumi_pinata.core.errors import PinataError, Refused
 from pulumi_pinata.core.secret import Secret
-from reconciler.events import Event
-from reconciler.listener import Listener
+from reconciler.loop.events import Event
+from reconciler.loop.listener import Listener
 from reconciler.pacing import full_jitter
 
 ABOUT = "--notify"

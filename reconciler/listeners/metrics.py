@@ -12,12 +12,12 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from pulumi_pinata import __version__
-from reconciler.board import Board
-from reconciler.events import Event, EventKind
 from reconciler.fleetplan import CHANGES, MINTS, Ending, Kind, Result, Row
-from reconciler.gauges import GAUGES, PREFIX, Described, FromBoard, Now
-from reconciler.listener import Listener
-from reconciler.view import AccountView, FleetView
+from reconciler.listeners.gauges import GAUGES, PREFIX, Described, FromBoard, Now
+from reconciler.loop.board import Board
+from reconciler.loop.events import Event, EventKind
+from reconciler.loop.listener import Listener
+from reconciler.loop.view import AccountView, FleetView
 
 CALL_RESULTS = ("ok", "transient", "ambiguous", "conflict", "refused")
 NOTIFICATION_RESULTS = ("sent", "failed", "dropped")

@@ -1,4 +1,4 @@
-"""The manifest's JSON Schema and reference page, from the models; `python -m reconciler.manifest_pages` writes both.
+"""The manifest's JSON Schema and reference page, from the models; `python -m reconciler.manifest.pages` writes both.
 
 What a field means stands in the models; here is only how it is laid out.
 """
@@ -11,12 +11,13 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from reconciler import manifest_files, manifest_yaml
-from reconciler.manifest_models import API_VERSION, KINDS, DefaultsSpec, Inference, InferenceDefaults, InferenceSpec
-from reconciler.manifest_shape import models_in
+from reconciler.manifest import files as manifest_files
+from reconciler.manifest import parser as manifest_yaml
+from reconciler.manifest.models import API_VERSION, KINDS, DefaultsSpec, Inference, InferenceDefaults, InferenceSpec
+from reconciler.manifest.shape import models_in
 
-ROOT = Path(__file__).parent.parent
-SCHEMA = ROOT / "reconciler" / "schema.json"
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "reconciler" / "manifest" / "schema.json"
 PAGE = ROOT / "docs" / "manifest.md"
 _FIRST = ("inference", "credentials", "account", "vault")  # what a reader looks for, whichever class has it
 SCHEMA_ID = "urn:pinata-reconciler:v1alpha1"
@@ -136,7 +137,7 @@ def _opening() -> list[str]:
     return [
         "# The manifest",
         "",
-        "<!-- Made from the models by `python -m reconciler.manifest_pages`; tests check that it is current. -->",
+        "<!-- Made from the models by `python -m reconciler.manifest.pages`; tests check that it is current. -->",
         "",
         f"A manifest is Kubernetes-shaped YAML: `apiVersion: {API_VERSION}`, `kind: Inference` for one account,",
         "`kind: InferenceDefaults` for what all accounts share. One or many documents a file; files and folders",

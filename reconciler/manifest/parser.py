@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import yaml
 
-from reconciler.declared import Place, Problem
-from reconciler.manifest_nodes import Group, Listing, Node, Scalar, meaning
+from reconciler.manifest.declared import Place, Problem
+from reconciler.manifest.nodes import Group, Listing, Node, Scalar, meaning
 
 MOST_DOCUMENTS = 10_000  # in a file
 MOST_NODES = 10_000  # in a document, aliases written out

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum
 
 from reconciler.fleetplan import MINTS, Ending, Result, Row
-from reconciler.view import AccountView, FleetView
+from reconciler.loop.view import AccountView, FleetView
 
 REPEATED = 3  # failures in a row: one alone is a hiccup
 

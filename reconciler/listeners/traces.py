@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pulumi_pinata.core.errors import Refused
-from reconciler.events import Event
 from reconciler.fleetplan import Ending, Result, Row
-from reconciler.listener import Listener
-from reconciler.view import FleetView
+from reconciler.loop.events import Event
+from reconciler.loop.listener import Listener
+from reconciler.loop.view import FleetView
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource

@@ -22,7 +22,7 @@ from typing import Any
 from pulumi_pinata.core.errors import PinataError, Refused
 from reconciler.conditions import of_error
 from reconciler.fleetplan import Condition, Ending, Result, Row
-from reconciler.listener import Listener
+from reconciler.loop.listener import Listener
 
 ABOUT = "--audit-log"
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

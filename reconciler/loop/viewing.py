@@ -5,7 +5,7 @@ from datetime import datetime
 
 from reconciler.fleetplan import FAILURES, Ending, FleetPlan, Kind, Result, Row
 from reconciler.guards import Verdict
-from reconciler.view import AccountView
+from reconciler.loop.view import AccountView
 
 _GONE = frozenset({Kind.PRUNE, Kind.FORGET})
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence as Series
 from dataclasses import dataclass, field
 
-from reconciler.declared import Place
+from reconciler.manifest.declared import Place
 
 Plain = str | int | float | bool | None | list["Plain"] | dict[str, "Plain"]
 

@@ -14,14 +14,14 @@ from threading import Event
 
 from pulumi_pinata.core.errors import PinataError, Refused
 from pulumi_pinata.core.settings import Settings
-from reconciler import events
 from reconciler.account import declaration
-from reconciler.cycle import Cycle, Passed
-from reconciler.declared import Declared, Manifest
 from reconciler.fleetplan import Kind, Row
-from reconciler.schedule import Waiting, after_failure, jittered
-from reconciler.source import Checkout, Source
-from reconciler.viewing import failed
+from reconciler.loop import events
+from reconciler.loop.cycle import Cycle, Passed
+from reconciler.loop.schedule import Waiting, after_failure, jittered
+from reconciler.loop.source import Checkout, Source
+from reconciler.loop.viewing import failed
+from reconciler.manifest.declared import Declared, Manifest
 
 _GAP = 5.0  # between passes over failing accounts, since each reads the inventory too; and between early polls
 _LONGEST_WAIT = 15.0  # so that the loop gives a sign of life, and sees credentials that were replaced

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.declared import Place, Problem
+from reconciler.manifest.declared import Place, Problem
 
 LARGEST_FILE = 1024 * 1024
 LARGEST_LOAD = 16 * 1024 * 1024

@@ -3,7 +3,7 @@
 import threading
 from dataclasses import replace
 
-from reconciler.view import FleetView
+from reconciler.loop.view import FleetView
 
 
 class Board:

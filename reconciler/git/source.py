@@ -22,11 +22,12 @@ from types import TracebackType
 
 from pulumi_pinata.core.errors import PinataError, Refused
 from pulumi_pinata.core.secret import Secret
-from reconciler import git_signature, git_tree
-from reconciler.git_address import address, checked_paths, checked_ref, is_commit
-from reconciler.git_commands import Git
-from reconciler.git_tree import cannot_write
-from reconciler.source import Checkout
+from reconciler.git import signature as git_signature
+from reconciler.git import tree as git_tree
+from reconciler.git.address import address, checked_paths, checked_ref, is_commit
+from reconciler.git.commands import Git
+from reconciler.git.tree import cannot_write
+from reconciler.loop.source import Checkout
 
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 _FETCHED = "refs/pinata/fetched"

@@ -13,8 +13,8 @@ from pulumi_pinata import properties
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.model import Mode
 from pulumi_pinata.property_reader import Failures
-from reconciler.declared import Credits, Declared, Drift, Place, Problem, Rotation, Window
-from reconciler.manifest_models import (
+from reconciler.manifest.declared import Credits, Declared, Drift, Place, Problem, Rotation, Window
+from reconciler.manifest.models import (
     DAYS,
     DEFAULT_FLEET,
     Inference,
@@ -23,8 +23,8 @@ from reconciler.manifest_models import (
     is_label,
     seconds,
 )
-from reconciler.manifest_nodes import Group, Node, Scalar, inner, locate, merged, plain
-from reconciler.manifest_shape import MOST_PROBLEMS, Path, dotted, shaped
+from reconciler.manifest.nodes import Group, Node, Scalar, inner, locate, merged, plain
+from reconciler.manifest.shape import MOST_PROBLEMS, Path, dotted, shaped
 
 # Where an input of Pulumi's stands in a manifest, unless it has the same name.
 _PLACES = {

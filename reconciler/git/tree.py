@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from pulumi_pinata.core.errors import PinataError, Refused, Transient
-from reconciler.git_commands import Git, too_large
-from reconciler.manifest_files import LARGEST_FILE
+from reconciler.git.commands import Git, too_large
+from reconciler.manifest.files import LARGEST_FILE
 
 MOST_FILES = 50_000
 LARGEST_TREE = 512 * 1024 * 1024

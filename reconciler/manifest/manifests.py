@@ -10,14 +10,14 @@ from pathlib import Path
 
 from pulumi_pinata import wiring
 from pulumi_pinata.core.settings import Settings
-from reconciler import manifest_files
-from reconciler.declared import Declared, Manifest, Place, Problem
-from reconciler.manifest_account import Document, Found, account, defaults
-from reconciler.manifest_claims import Claim, conflicts, of_account, of_names
-from reconciler.manifest_files import Source
-from reconciler.manifest_models import API_VERSION, DEFAULT_FLEET
-from reconciler.manifest_shape import kind_of
-from reconciler.manifest_yaml import documents
+from reconciler.manifest import files as manifest_files
+from reconciler.manifest.account import Document, Found, account, defaults
+from reconciler.manifest.claims import Claim, conflicts, of_account, of_names
+from reconciler.manifest.declared import Declared, Manifest, Place, Problem
+from reconciler.manifest.files import Source
+from reconciler.manifest.models import API_VERSION, DEFAULT_FLEET
+from reconciler.manifest.parser import documents
+from reconciler.manifest.shape import kind_of
 
 MOST_PROBLEMS = 1_000
 _DEFAULTS = "InferenceDefaults"

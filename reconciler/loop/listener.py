@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from reconciler.events import Event
 from reconciler.fleetplan import Result, Row
-from reconciler.view import FleetView
+from reconciler.loop.events import Event
+from reconciler.loop.view import FleetView
 
 
 class Listener:

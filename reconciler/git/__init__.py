@@ -1,0 +1,1 @@
+"""A ref of a Git repository as a source of manifests, by the program git."""

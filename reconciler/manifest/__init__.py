@@ -1,0 +1,1 @@
+"""YAML files to what they declare; asks nobody, decides nothing."""
