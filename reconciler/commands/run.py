@@ -19,12 +19,12 @@ from reconciler.commands import options, passes
 from reconciler.listeners import logs
 from reconciler.listeners.audit import AuditLog
 from reconciler.listeners.metrics import Metrics
-from reconciler.listeners.notify import Notifier
+from reconciler.listeners.notify import Notifier, checked
 from reconciler.listeners.traces import tracing
 from reconciler.loop.board import Board
 from reconciler.loop.cycle import Cycle
 from reconciler.loop.listener import Listener, Listeners
-from reconciler.loop.loop import Intervals, Loop, Surroundings
+from reconciler.loop.loop import Cut, Intervals, Loop, Surroundings
 from reconciler.loop.source import Folder, Source
 from reconciler.manifest import manifests
 from reconciler.upstreams import Upstreams
@@ -111,12 +111,13 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
         listener = Listeners(heard, broken=lambda error: log.error("a listener failed", kind=type(error).__name__))
         connections = stack.enter_context(Connections(size=given["workers"], lasting=True))
         access = Upstreams(connections, rate=given["rate"], called=listener.called)
+        unwell: set[str] = set()
         cycle = Cycle(access, board, listener, options.limits_of(given), given["workers"], stop, passes.now)
         around = Surroundings(
             load=lambda checkout: manifests.load(checkout.paths, os.environ, root=checkout.root),
             slow=access.slow,
             content=lambda settings: credentials.content_digest(settings, os.environ),
-            keep_alive=connections.keep_alive,
+            keep_alive=lambda: _kept_alive(connections, log, unwell),
         )
         loop = Loop(source, cycle, around, Intervals(given["poll"], given["interval"]))
         metrics, others = _listeners(given, board, access, connections, log, stack)
@@ -127,6 +128,17 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
         loop.run()
         log.info("stopped")
     return 0
+
+
+def _kept_alive(connections: Connections, log: logs.Log, unwell: set[str]) -> float:
+    """Renew what is due; what is wrong with a login is told once, long before an account fails by it."""
+    due = connections.keep_alive()
+    now = {str(problem) for problem in connections.login_problems()}
+    for problem in sorted(now - unwell):
+        log.warning("the login to Vault cannot be renewed", error=problem)
+    unwell.clear()
+    unwell.update(now)
+    return due
 
 
 def _source(paths: tuple[str, ...], given: dict[str, Any], stack: ExitStack) -> Source:
@@ -160,6 +172,7 @@ def _listeners(
     if given["audit_log"]:
         heard.insert(0, stack.enter_context(closing(AuditLog(given["audit_log"], "run"))))
     if url := _secret(given["notify"], "--notify"):
+        checked(url().reveal())
         key = _secret(given["notify_secret"], "--notify-secret")
         notifier = Notifier(url, key, on_result=metrics.notified)
         stack.callback(notifier.close)
@@ -201,6 +214,8 @@ def _signals(loop: Loop, log: logs.Log) -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> None:
         log.info("stopping", signal=signal.Signals(number).name, note="what was begun is finished first")
         loop.stop()
+        if loop.fetching:
+            raise Cut
 
     def again(_number: int, _frame: FrameType | None) -> None:
         loop.sync()

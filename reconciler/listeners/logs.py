@@ -27,7 +27,8 @@ _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critica
 # At INFO they tell each request's URL, and below that its headers.
 _LIBRARIES = ("httpx", "httpcore", "hvac", "requests", "urllib3", "uvicorn", "asyncio", "opentelemetry")
 _BARE = re.compile(r"[\w./:@+,#%-]+", re.ASCII)
-_GOOD_NEWS = frozenset({EventKind.KEY_CHANGED, EventKind.RECOVERED, EventKind.SOURCE_RECOVERED})
+_SAID = frozenset({EventKind.KEY_CHANGED, EventKind.KEY_GONE})  # by "changed"
+_GOOD_NEWS = frozenset({EventKind.RECOVERED, EventKind.SOURCE_RECOVERED})
 
 
 def configure(form: str = "auto", stream: TextIO | None = None, *, level: str = "info") -> Log:
@@ -95,6 +96,8 @@ class LogListener(Listener):
     def told(self, events: Sequence[Event]) -> None:
         """See `Listener.told`."""
         for event in events:
+            if event.kind in _SAID:
+                continue
             say = self._log.info if event.kind in _GOOD_NEWS else self._log.warning
             about = {"account": event.account, "path": event.path, "version": event.version}
             shown = {name: value for name, value in about.items() if value is not None}

@@ -84,7 +84,9 @@ class Cycle:
         last = PassView(run, started, ended, good, f"{said}; {error}" if error else said)
         after = self.board.change(
             fleet=plan.fleet,
-            accounts=viewing.accounts(before.accounts, plan, verdict, results, resting=resting, whole=whole, now=ended),
+            accounts=viewing.accounts(
+                before.accounts, plan, verdict, results, resting=resting, whole=whole, commit=commit, now=ended
+            ),
             last=last if whole else before.last,
             last_good=ended if whole and good else before.last_good,
             problems=tuple(str(problem) for problem in plan.problems),

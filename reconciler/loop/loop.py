@@ -51,6 +51,10 @@ class Surroundings:
     keep_alive: Callable[[], float]
 
 
+class Cut(BaseException):
+    """Raised by a signal's handler in `Loop.run`'s thread, while `Loop.fetching`: nobody waits for a server to stop."""
+
+
 class Loop:
     """Follows a source until it is stopped. `run` belongs to one thread; `sync` and `stop` to any."""
 
@@ -81,6 +85,7 @@ class Loop:
         self._poll_at = self._whole_at = self._retry_at = 0.0
         self._broken = 0
         self._first = True
+        self.fetching = False
 
     def sync(self) -> None:
         """Ask the source and look at all accounts now; those that fail too."""
@@ -102,7 +107,10 @@ class Loop:
                 self._waiting.clear()
                 self._poll_at = self._whole_at = 0.0
             if self._clock() >= self._poll_at:
-                self._follow()
+                try:
+                    self._follow()
+                except Cut:
+                    break
             if self._manifest and not self._cycle.stop.is_set():
                 self._passes(self._manifest)
             self._wait_for(self._wake, self._wait())
@@ -115,7 +123,7 @@ class Loop:
         was = before.source
         commit = was.commit
         try:
-            checkout = self._source.fetch()
+            checkout = self._fetched()
             if changed := checkout != self._checkout:
                 self._manifest, self._checkout, commit = self._around.load(checkout), checkout, checkout.commit
         except PinataError as caught:
@@ -139,6 +147,13 @@ class Loop:
             self._whole_at = 0.0
         self._cycle.listener.fetched(after, seconds=self._clock() - began, changed=changed)
         self._cycle.listener.told(events.source(before, after, now))
+
+    def _fetched(self) -> Checkout:
+        try:
+            self.fetching = True
+            return self._source.fetch()
+        finally:
+            self.fetching = False
 
     def _passes(self, manifest: Manifest) -> None:
         """All accounts if that is due, else those that failed and are due."""

@@ -13,7 +13,8 @@ class AccountView:
 
     `since` is when it came into its condition as far as this process knows; `drifted_at` when a difference was found
     that is still there; `failures` counts the passes in a row that failed, `retry_at` is when it is looked at again
-    although it fails. `credits` is the balance in credits, None where it is not asked for; `path` is `mount/path`.
+    although it fails. `commit` is the last at which it was as declared. `credits` is the balance in
+    credits, None where it is not asked for; `path` is `mount/path`.
     """
 
     name: str
@@ -33,6 +34,7 @@ class AccountView:
     failures: int = 0
     retry_at: datetime | None = None
     declared_at: str | None = None
+    commit: str | None = None
 
     @property
     def credits_low(self) -> bool:

@@ -1,6 +1,7 @@
 """Rows and results to what is shown of each account; pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler.fleetplan import FAILURES, Ending, FleetPlan, Kind, Result, Row
@@ -18,6 +19,7 @@ def accounts(
     *,
     resting: Mapping[str, Row],
     whole: bool,
+    commit: str | None,
     now: datetime,
 ) -> dict[str, AccountView]:
     """The accounts after a pass. `resting` were not looked at; a pass that is not `whole` leaves the others as is."""
@@ -32,7 +34,9 @@ def accounts(
             found.pop(row.name, None)
         else:
             why = held.get(row.name) or (held.get(None) if row.kind is not Kind.NONE and result is None else None)
-            found[row.name] = _one(row, result, old, why, now)
+            made = _one(row, result, old, why, now)
+            in_order = made.kind is Kind.NONE
+            found[row.name] = replace(made, commit=commit if in_order else old.commit if old else None)
     return found
 
 

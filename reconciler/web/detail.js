@@ -60,4 +60,5 @@ function* entries(account, now) {
   if (account.failures) yield ["Failed", account.failures === 1 ? "once" : `${account.failures} times in a row`];
   if (account.retryAt) yield ["Tried again", time(account.retryAt)];
   if (account.declaredAt) yield ["Declared at", code(account.declaredAt)];
+  if (account.commit) yield ["As declared at commit", code(account.commit.slice(0, 10))];
 }

@@ -71,7 +71,10 @@ def fleet(view: FleetView, *, silent: bool) -> dict[str, Any]:
 
 
 def account(view: AccountView) -> dict[str, Any]:
-    """One account. `change` is what the last pass planned for it, `none` where it is as declared."""
+    """One account. `change` is what the last pass planned for it, `none` where it is as declared.
+
+    `commit` is the last at which it was as declared.
+    """
     return {
         "name": view.name,
         "condition": view.condition.value,
@@ -91,6 +94,7 @@ def account(view: AccountView) -> dict[str, Any]:
         "failures": view.failures,
         "retryAt": _time(view.retry_at),
         "declaredAt": view.declared_at,
+        "commit": view.commit,
     }
 
 

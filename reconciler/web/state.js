@@ -60,8 +60,8 @@ export function found(accounts) {
 const haystacks = new WeakMap();
 function haystack(account) {
   if (!haystacks.has(account)) {
-    const { name, path, reason, condition, declaredAt, fingerprint } = account;
-    haystacks.set(account, [name, path, reason, condition, declaredAt, fingerprint].join("\n").toLowerCase());
+    const { name, path, reason, condition, declaredAt, fingerprint, commit } = account;
+    haystacks.set(account, [name, path, reason, condition, declaredAt, fingerprint, commit].join("\n").toLowerCase());
   }
   return haystacks.get(account);
 }

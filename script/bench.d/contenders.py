@@ -31,10 +31,10 @@ class Wrong(Exception):
     """A contender saw something else than a fleet in order, so its time means nothing."""
 
 
-def our_pass(fleet: Fleet) -> None:
+def our_pass(fleet: Fleet, workers: int = WORKERS) -> None:
     """`make_plan` with new connections, as one pass of the reconciler."""
-    with Connections(fleet.environ, size=WORKERS) as connections:
-        plan = _plan(fleet, connections)
+    with Connections(fleet.environ, size=workers) as connections:
+        plan = _plan(fleet, connections, workers)
     odd = [row for row in plan.rows if row.kind is not Kind.NONE]
     if odd or len(plan.rows) != len(fleet.accounts):
         raise Wrong(f"{len(odd)} of {len(plan.rows)} accounts are not in order; {odd[0].name}: {odd[0].reason}")
@@ -72,9 +72,9 @@ def first_apply(fleet: Fleet, planned: Callable[[], None] = lambda: None) -> Non
         found.close()
 
 
-def _plan(fleet: Fleet, connections: Connections) -> FleetPlan:
+def _plan(fleet: Fleet, connections: Connections, workers: int = WORKERS) -> FleetPlan:
     access = Upstreams(connections, rate=0)
-    return make_plan(fleet.manifest, access, workers=WORKERS, now=datetime.now(timezone.utc))
+    return make_plan(fleet.manifest, access, workers=workers, now=datetime.now(timezone.utc))
 
 
 def ceiling(fleet: Fleet) -> None:

@@ -169,6 +169,7 @@ class Bench:
         ours = exports.child_environment(os.environ, fleet.environ)
         runners = {
             "pass": lambda: contenders.our_pass(fleet),
+            "wide": lambda: contenders.our_pass(fleet, 2 * contenders.WORKERS),
             "plan": lambda: _ended([*child.RECONCILER, *_plan_of(fleet)], ours),
             "refresh": project.refresh,
         }
@@ -178,7 +179,8 @@ class Bench:
         took = statistics.median(seconds(samples["refresh"]))
         note = f"refresh: median {took:.1f} s, {took / size * 1000:.0f} ms an account, with its start"
         limit = f"refresh: {bound(samples['refresh'], latency)}"
-        for name, words in (("pass", "pass"), ("plan", "command `plan`")):
+        wide = f"pass with {2 * contenders.WORKERS} workers"
+        for name, words in (("pass", "pass"), ("wide", wide), ("plan", "command `plan`")):
             value = ratios(samples["refresh"], samples[name])
             aim = Aim(10) if name == "pass" and size >= _FEWEST else None
             title = f"{words}, {size} accounts, {latency * 1000:g} ms: times `pulumi refresh`"

@@ -228,6 +228,21 @@ def test_a_git_server_that_is_down_leaves_the_last_good_manifests_in_force(
     assert 0 == running.end()
 
 
+def test_a_stop_does_not_wait_for_a_git_server_that_hangs(fleet_of: MakeFleet, git: GitServer, start: Start) -> None:
+    fleet, repository = fleet_of(1), git.repository("fleet.git")
+    pushed(fleet, repository)
+    running = start(fleet, "--git", git.url("fleet.git"), "--poll", "1s", "manifests")
+    running.until_said("pass", good=True)
+    asked = len(git.requests)
+    git.hanging.set()
+    running.until(lambda: len(git.requests) > asked)
+
+    began = time.monotonic()
+    assert 0 == running.end()
+    assert time.monotonic() - began < 30  # git itself would be waited for twice as long
+    git.hanging.clear()
+
+
 def test_a_push_that_removes_too_much_is_held_back_until_a_person_acknowledges_it(
     fleet_of: MakeFleet, git: GitServer, start: Start
 ) -> None:

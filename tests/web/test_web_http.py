@@ -160,6 +160,7 @@ def test_the_fleet_as_json_has_a_stable_shape(site: Site) -> None:
                 "failures": 2,
                 "retryAt": time,
                 "declaredAt": "manifests/prod.yaml:3:1",
+                "commit": None,
             }
         ],
     }
