@@ -121,3 +121,18 @@ def _of_transport(error: requests.RequestException, what: str, write: bool) -> P
         hint="Check the address, the network, and that Vault is up.",
         service=SERVICE,
     )
+
+
+@contextmanager
+def asked(what: str) -> Iterator[None]:
+    """As `translated`, for what every Vault has: where it is missing, this is none. Raises Refused for that."""
+    try:
+        with translated(what):
+            yield
+    except exceptions.InvalidPath:
+        raise Refused(
+            f"this is no Vault, or no namespace of it: could not {what} (404).",
+            about="vault.address",
+            hint="Check `vault.address` and `vault.namespace`.",
+            service=SERVICE,
+        ) from None

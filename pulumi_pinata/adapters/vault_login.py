@@ -1,15 +1,14 @@
 """Logging in to Vault by each of the supported methods, and asking for more time."""
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import hvac
 from hvac import exceptions
 
-from pulumi_pinata.adapters.vault_errors import SERVICE, data_of, translated
+from pulumi_pinata.adapters.vault_errors import SERVICE, asked, data_of, translated
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.secret import Secret
 
@@ -73,29 +72,15 @@ def log_in(client: hvac.Client, credentials: Credentials) -> Lifetime:
 
 def renew(client: hvac.Client) -> Lifetime:
     """Ask for more time; returns how long the token is good for now. Raises Refused or Transient."""
-    with _about_itself("renew its own token"):
+    with asked("renew its own token"):
         answer = client.auth.token.renew_self()
         return _granted(answer["auth"], "lease_duration")
 
 
 def look_up(client: hvac.Client) -> Lifetime:
     """How long the token is good for. Raises Refused where it is dead or may not ask, Transient."""
-    with _about_itself("look up its own token"):
+    with asked("look up its own token"):
         return _granted(data_of(client.auth.token.lookup_self()), "ttl")
-
-
-@contextmanager
-def _about_itself(what: str) -> Iterator[None]:
-    try:
-        with translated(what):
-            yield
-    except exceptions.InvalidPath:
-        raise Refused(
-            f"this is no Vault, or no namespace of it: could not {what} (404).",
-            about="vault.address",
-            hint="Check `vault.address` and `vault.namespace`.",
-            service=SERVICE,
-        ) from None
 
 
 def _granted(said: Mapping[str, Any], seconds: str) -> Lifetime:

@@ -1,13 +1,10 @@
 """Whether a key could be stored now: asked before a key exists, since afterwards it is too late to find out."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import hvac
 from hvac import exceptions
 
-from pulumi_pinata.adapters.vault_errors import SERVICE, data_of, translated
-from pulumi_pinata.adapters.vault_login import Lifetime
+from pulumi_pinata.adapters.vault_errors import SERVICE, asked, data_of, translated
+from pulumi_pinata.adapters.vault_login import Lifetime, look_up
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.model import Location
 
@@ -27,26 +24,11 @@ def preflight(client: hvac.Client, login: Lifetime, secret: Location, record: Lo
         _is_kv2(client, mount)
 
 
-@contextmanager
-def _asked(what: str) -> Iterator[None]:
-    try:
-        with translated(what):
-            yield
-    except exceptions.InvalidPath:
-        raise Refused(
-            f"this is no Vault, or no namespace of it: could not {what} (404).",
-            about="vault.address",
-            hint="Check `vault.address` and `vault.namespace`.",
-            service=SERVICE,
-        ) from None
-
-
 def _lasts(client: hvac.Client, login: Lifetime, seconds: float) -> None:
     left, uses = login.seconds, login.uses
     if left is None:
-        with _asked("look up its own token"):
-            data = data_of(client.auth.token.lookup_self())
-            left, uses = int(data.get("ttl") or 0), int(data.get("num_uses") or 0)
+        found = look_up(client)
+        left, uses = found.seconds or 0, found.uses
     if 0 < left < seconds:
         raise Refused(
             f"the Vault token is good for {left} s more; storing a key safely needs {seconds:.0f} s.",
@@ -70,7 +52,7 @@ def _may(client: hvac.Client, secret: Location, record: Location) -> None:
         **{f"{secret.mount}/{verb}/{secret.path}": {"update"} for verb in ("delete", "undelete", "destroy")},
         f"{record.mount}/data/{record.path}": {"create", "read", "update"},
     }
-    with _asked("ask for its own capabilities"):
+    with asked("ask for its own capabilities"):
         granted = data_of(client.sys.get_capabilities(paths=list(needed)))
         missing = {
             path: sorted(wants - set(granted.get(path, ())))

@@ -90,7 +90,8 @@ def graceful() -> Iterator[threading.Event]:
 
     def asked(_number: int, _frame: FrameType | None) -> None:
         if not stop.is_set():
-            click.echo("stopping: accounts that were begun are finished, no other is begun", err=True)
+            # Not by way of a buffer, which the handler may have interrupted.
+            os.write(2, b"stopping: accounts that were begun are finished, no other is begun\n")
         stop.set()
 
     before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 from typing import Any
 
@@ -211,19 +212,29 @@ def _page(given: dict[str, Any], board: Board, loop: Loop, metrics: Metrics) -> 
 
 @contextmanager
 def _signals(loop: Loop, log: logs.Log) -> Iterator[None]:
-    def end(number: int, _frame: FrameType | None) -> None:
-        log.info("stopping", signal=signal.Signals(number).name, note="what was begun is finished first")
-        loop.stop()
-        if loop.fetching:
+    """What signals ask for is done by a thread: a handler interrupts code that may hold the very lock it would need."""
+    asked: SimpleQueue[int] = SimpleQueue()  # its `put` may interrupt itself
+
+    def heard(number: int, _frame: FrameType | None) -> None:
+        asked.put(number)
+        if number != signal.SIGHUP and loop.fetching:
             raise Cut
 
-    def again(_number: int, _frame: FrameType | None) -> None:
-        loop.sync()
+    def obey() -> None:
+        while number := asked.get():
+            if number == signal.SIGHUP:
+                loop.sync()
+            else:
+                log.info("stopping", signal=signal.Signals(number).name, note="what was begun is finished first")
+                loop.stop()
 
-    handlers = {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: again}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    before = {each: signal.signal(each, heard) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    thread = threading.Thread(target=obey, name="signals", daemon=True)
+    thread.start()
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        asked.put(0)
+        thread.join()

@@ -93,14 +93,17 @@ class Loop:
         self._wake.set()
 
     def stop(self) -> None:
-        """Begin nothing more: what was begun is finished, then `run` returns."""
+        """Begin nothing more: what was begun is finished, then `run` returns. Not for a signal's handler: it locks."""
         self._cycle.stop.set()
+        self._cycle.board.change(stopping=True)
         self._wake.set()
 
     def run(self) -> None:
         """Go on until stopped. Raises Refused when the source cannot be had at the start and it is not a hiccup."""
-        while not self._cycle.stop.is_set():
-            self._wake.clear()
+        while True:
+            self._wake.clear()  # before it is looked whether to stop, else that would be slept over
+            if self._cycle.stop.is_set():
+                return
             self._cycle.board.beat(self._clock())
             if self._sync.is_set():
                 self._sync.clear()
@@ -110,11 +113,10 @@ class Loop:
                 try:
                     self._follow()
                 except Cut:
-                    break
+                    return
             if self._manifest and not self._cycle.stop.is_set():
                 self._passes(self._manifest)
             self._wait_for(self._wake, self._wait())
-        self._cycle.board.change(stopping=True)
 
     def _follow(self) -> None:
         """Ask the source, and take in what is new."""
