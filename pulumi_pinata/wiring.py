@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -95,7 +96,12 @@ class Connections:
             for key in [key for key, used in self._used.items() if used < time.monotonic() - _UNUSED]:
                 self._stores.pop(key).close()
                 self._used.pop(key)
-        return min((store.lease.tend() for store in self._all()), default=inf)
+        stores = self._all()
+        if len(stores) < 2:
+            return min((store.lease.tend() for store in stores), default=inf)
+        # Side by side: each that hangs takes up to three quarters of its timeout.
+        with ThreadPoolExecutor(min(len(stores), 16), thread_name_prefix="login") as pool:
+            return min(pool.map(lambda store: float(store.lease.tend()), stores))
 
     def login_expiry(self) -> float | None:
         """When the first of the Vault logins ends, in seconds since the epoch; None where none is known to end."""

@@ -3,18 +3,20 @@
 One account's failure stops no other; an end that was asked for begins no new account and abandons none.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime
 from threading import Event
+from typing import Any, cast
 
 from pulumi_pinata import wiring
 from pulumi_pinata.core.converge import converge
-from pulumi_pinata.core.errors import PinataError
+from pulumi_pinata.core.errors import PinataError, Refused, Transient
 from pulumi_pinata.core.model import Desired, Mode, OnLostKey, Outcome
-from pulumi_pinata.core.ports import Ports
+from pulumi_pinata.core.ports import PinataApi, Ports
 from pulumi_pinata.core.relocate import relocate
+from pulumi_pinata.core.secret import PrivateKey
 from reconciler import inventory
 from reconciler.account import declaration
 from reconciler.conditions import of_error
@@ -37,22 +39,28 @@ def apply(
     notice: Callable[[str, str], None] = lambda name, line: None,
     begins: Callable[[Row], None] = lambda row: None,
     seen: Callable[[Result], None] = lambda result: None,
+    tick: Callable[[], object] = lambda: None,
+    unnoted: Callable[[PinataError], None] | None = None,
 ) -> list[Result]:
     """Do what the plan says, at most `workers` accounts at a time; `notice` hears (account, line).
 
     `begins` hears of each account before anything is done to it; where it raises PinataError, nothing is.
-    Raises PinataError, and has done nothing, when the inventory cannot be written.
+    Raises PinataError, and has done nothing, when the inventory cannot be written. Where it cannot be written at the
+    end, that is raised too, unless `unnoted` takes it.
     """
     stop = stop or Event()
     keeper = _Keeper(plan, access, now.date().isoformat())
-    keeper.before()
-    results = []
+    unkept = keeper.before()
+    results: list[Result] = []
+    minted: set[str] = set()
 
     def work(row: Row) -> Result:
         try:
+            if found := unkept.get(row.name):
+                return Result(row, Ending.FAILED, row.condition, error=found)
             if refused := _refused(row, begins):
                 return Result(row, Ending.FAILED, row.condition, error=refused)  # untouched: it is as it was found
-            return _carried_out(row, access, lambda line: notice(row.name, line))
+            return _carried_out(row, access, lambda line: notice(row.name, line), lambda: minted.add(row.name))
         except PinataError as error:
             return Result(row, Ending.FAILED, of_error(error), error=error)
         except Exception as error:
@@ -60,10 +68,15 @@ def apply(
             found = PinataError(f"an unexpected {type(error).__name__} came up.", hint="Report it; then plan again.")
             return Result(row, Ending.FAILED, of_error(found), error=found)
 
-    for row, result in each(plan.changes, work, workers=workers, stop=stop):
+    for row, result in each(plan.changes, work, workers=workers, stop=stop, tick=tick):
         results.append(result or Result(row, Ending.NOT_STARTED, row.condition))
         seen(results[-1])
-    keeper.after(results)
+    try:
+        keeper.after(results, minted)
+    except PinataError as error:
+        if unnoted is None:
+            raise
+        unnoted(error)
     return sorted(results, key=lambda result: result.row.name)
 
 
@@ -75,7 +88,7 @@ def _refused(row: Row, begins: Callable[[Row], None]) -> PinataError | None:
     return None
 
 
-def _carried_out(row: Row, access: Access, notice: Callable[[str], None]) -> Result:
+def _carried_out(row: Row, access: Access, notice: Callable[[str], None], minted_one: Callable[[], None]) -> Result:
     if row.kind is Kind.FORGET or row.settings is None or row.desired is None:
         return Result(row, Ending.DONE, row.condition)
     with access.account(row.settings, notice) as found:
@@ -83,10 +96,11 @@ def _carried_out(row: Row, access: Access, notice: Callable[[str], None]) -> Res
         version, fingerprint = row.version, row.fingerprint
         if row.kind is not Kind.CREDITS:
             desired = _as_announced(row, row.desired)
+            ports = replace(found.ports, pinata=cast("PinataApi", _Counted(found.ports.pinata, minted_one)))
             if row.moved_from:
-                minted = _moved(row, row.moved_from, desired, found.ports, access, notice).minted
+                minted = _moved(row, row.moved_from, desired, ports, access, notice).minted
             else:
-                minted = converge(desired, found.ports).minted
+                minted = converge(desired, ports).minted
             version, fingerprint = (minted.version, minted.fingerprint) if minted else (0, None)
         if row.topup:
             with closing(found.credits()) as client:
@@ -111,6 +125,28 @@ def _moved(
         return relocate(old, found.ports, desired, ports)
 
 
+class _Counted:
+    """A `PinataApi` that tells of each mint that was made, or may have been."""
+
+    def __init__(self, pinata: PinataApi, minted: Callable[[], None]) -> None:
+        self._pinata = pinata
+        self._minted = minted
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pinata, name)
+
+    def enable(self) -> PrivateKey | None:
+        try:
+            key = self._pinata.enable()
+        except (Transient, Refused):
+            raise  # proven to have minted nothing
+        except BaseException:
+            self._minted()
+            raise
+        self._minted()
+        return key
+
+
 class _Keeper:
     """Writes the inventories of a plan's homes."""
 
@@ -127,21 +163,32 @@ class _Keeper:
         for row in plan.rows:
             for former in (row.moved_from, row.entry):
                 if former:
-                    settings = former.settings()
-                    self._reach.setdefault(home_of(settings), settings)
+                    # One that was edited by hand is the trouble of its account alone.
+                    with suppress(PinataError):
+                        settings = former.settings()
+                        self._reach.setdefault(home_of(settings), settings)
         self._documents = [home_document(settings) for settings in self._reach.values()]
 
-    def before(self) -> None:
+    def before(self) -> dict[str, PinataError]:
         """Every account that may be minted is in the inventory before it is: whatever happens, it is not forgotten.
 
         Mints are counted as they are begun, so that a crash forgets none.
+        Returns the errors of accounts whose home did not take it; raises one where no home did.
         """
+        failed: dict[Home, PinataError] = {}
         for home, rows in self._rows.items():
             entries = {row.name: self._begun(row) for row in rows}
-            self._update(home, lambda known, new=entries: {**known, **new})  # type: ignore[misc]
+            try:
+                self._update(home, lambda known, new=entries: {**known, **new})  # type: ignore[misc]
+            except PinataError as error:
+                failed[home] = error
+        if failed and len(failed) == len(self._rows):
+            raise next(iter(failed.values()))
+        return {row.name: error for home, error in failed.items() for row in self._rows.pop(home)}
 
-    def after(self, results: list[Result]) -> None:
-        """Note what was applied in full, and let go of what is gone."""
+    def after(self, results: list[Result], minted: Collection[str]) -> None:
+        """Note what was applied in full, and let go of what is gone; mints that were not made are not counted."""
+        unmade = {result.row.name for result in results if result.row.kind in MINTS} - set(minted)
         done = {result.row.name for result in results if result.ending is Ending.DONE}
         gone: dict[Home, set[str]] = {}
         for row in self._plan.rows:
@@ -149,7 +196,8 @@ class _Keeper:
             if row.declared and row.declared.mode is Mode.OBSERVED:
                 former = row.entry  # only looked at now: nothing may switch it off once it is gone from the manifests
             if former and (row.name in done or row.kind is Kind.NONE):
-                gone.setdefault(home_of(former.settings()), set()).add(row.name)
+                with suppress(PinataError):
+                    gone.setdefault(home_of(former.settings()), set()).add(row.name)
         for home in {*self._rows, *gone}:
             whole = {
                 row.name: declaration(row.declared)
@@ -159,9 +207,15 @@ class _Keeper:
             names = gone.get(home, set())
 
             def change(
-                known: Mapping[str, Entry], whole: Mapping[str, str] = whole, names: set[str] = names
+                known: Mapping[str, Entry],
+                whole: Mapping[str, str] = whole,
+                names: set[str] = names,
+                fewer: set[str] = unmade & {row.name for row in self._rows.get(home, ())},
             ) -> dict[str, Entry]:
                 kept = {name: entry for name, entry in known.items() if name not in names}
+                for name in fewer & kept.keys():
+                    if kept[name].day == self._today:
+                        kept[name] = replace(kept[name], mints=max(0, kept[name].mints - 1))
                 return {name: replace(entry, declared=whole.get(name, entry.declared)) for name, entry in kept.items()}
 
             self._update(home, change)

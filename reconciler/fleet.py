@@ -33,6 +33,7 @@ def make_plan(
     changed_first: bool = False,
     stop: Event | None = None,
     seen: Callable[[Row], None] = lambda row: None,
+    tick: Callable[[], object] = lambda: None,
 ) -> FleetPlan:
     """Observe and decide for all accounts, at most `workers` at a time; `seen` is told of each row as it comes.
 
@@ -44,7 +45,7 @@ def make_plan(
     chosen = [each for each in manifest.accounts if (only is None or each.name in only) and each.name not in resting]
     if changed_first:
         chosen.sort(key=lambda each: _is_applied(each, ledger))
-    rows = [resting[each.name] for each in manifest.accounts if each.name in resting]
+    rows = [resting[each.name] for each in manifest.accounts if each.name in resting and only is None]
 
     def look(declared: Declared) -> Row:
         home = home_of(declared.settings)
@@ -52,10 +53,10 @@ def make_plan(
         base = account.blank(declared, ledger.entry(declared.name, home) or moved)
         return _guarded(lambda: _declared(base, declared, moved, manifest, ledger, access, now), base)
 
-    for declared, row in each(chosen, look, workers=workers, stop=stop):
+    for declared, row in each(chosen, look, workers=workers, stop=stop, tick=tick):
         rows.append(row or Row(declared.name, Kind.ERROR, Condition.SUSPENDED, STOPPED, declared=declared))
         seen(rows[-1])
-    rows = _rivals_refused(rows)
+    rows = _rivals_refused(rows, _claims(manifest, ledger, resting))
 
     def part(gone: tuple[Home, Entry]) -> Row:
         _, entry = gone
@@ -63,7 +64,7 @@ def make_plan(
         return _guarded(lambda: _undeclared(base, entry, manifest, rows, access), base)
 
     gone = [] if only is not None else list(_gone(manifest, ledger))
-    for (_, entry), row in each(gone, part, workers=workers, stop=stop):
+    for (_, entry), row in each(gone, part, workers=workers, stop=stop, tick=tick):
         rows.append(row or Row(entry.name, Kind.ERROR, Condition.SUSPENDED, STOPPED, entry=entry))
         seen(rows[-1])
     rows += [] if only is not None else [*_frozen(manifest), *_unread(manifest, ledger)]
@@ -135,12 +136,18 @@ def _frozen(manifest: Manifest) -> list[Row]:
     return [Row(name, Kind.SKIP, Condition.SUSPENDED, why) for name in sorted(manifest.frozen - known)]
 
 
-def _rivals_refused(rows: list[Row]) -> list[Row]:
+def _claims(manifest: Manifest, ledger: Ledger, resting: Mapping[str, Row]) -> dict[str, str]:
+    """Accounts of those that are declared and may not be looked at now: as last applied, or as last seen."""
+    declared = {each.name for each in manifest.accounts} | manifest.frozen
+    applied = {entry.name: entry.account for _, entry in ledger.all() if entry.name in declared and entry.account}
+    return {**applied, **{name: row.account for name, row in resting.items() if row.account and name in declared}}
+
+
+def _rivals_refused(rows: list[Row], claims: Mapping[str, str]) -> list[Row]:
     """Two names for one account would fight over its one key; only the credentials' fingerprints show it."""
     names: dict[str, list[str]] = {}
-    for row in rows:
-        if row.account:
-            names.setdefault(row.account, []).append(row.name)
+    for name, claimed in {**claims, **{row.name: row.account for row in rows if row.account}}.items():
+        names.setdefault(claimed, []).append(name)
     return [
         replace(
             row,

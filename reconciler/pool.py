@@ -1,7 +1,8 @@
 """Many accounts at a time, and no more than so many; an end that was asked for begins no new one."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from threading import Event
 from typing import TypeVar
 
@@ -9,8 +10,21 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def each(items: Iterable[T], work: Callable[[T], R], *, workers: int, stop: Event) -> Iterator[tuple[T, R | None]]:
-    """Items with the results of `work`, as they come; None for those that `stop` kept from being begun."""
+TICK = 5.0
+
+
+def each(
+    items: Iterable[T],
+    work: Callable[[T], R],
+    *,
+    workers: int,
+    stop: Event,
+    tick: Callable[[], object] = lambda: None,
+) -> Iterator[tuple[T, R | None]]:
+    """Items with the results of `work`, as they come; None for those that `stop` kept from being begun.
+
+    `tick` is called every TICK seconds while none comes.
+    """
 
     def begun(item: T) -> R | None:
         return None if stop.is_set() else work(item)
@@ -18,8 +32,16 @@ def each(items: Iterable[T], work: Callable[[T], R], *, workers: int, stop: Even
     executor = ThreadPoolExecutor(workers, thread_name_prefix="account")
     try:
         futures = {executor.submit(begun, item): item for item in items}
-        for future in as_completed(futures):
-            yield futures.pop(future), future.result()
+        done: SimpleQueue[Future[R | None]] = SimpleQueue()
+        for future in futures:
+            future.add_done_callback(done.put)
+        while futures:
+            try:
+                future = done.get(timeout=TICK)
+            except Empty:
+                tick()
+            else:
+                yield futures.pop(future), future.result()
     finally:
         # What runs is never abandoned: it may be between a mint and its store.
         executor.shutdown(wait=True, cancel_futures=True)

@@ -64,6 +64,7 @@ class Upstreams:
         sleep: Callable[[float], None] = time.sleep,
         dice: Callable[[], float] = random.random,
         called: Callable[[str, str, str, float], None] = lambda upstream, operation, result, seconds: None,
+        stop: threading.Event | None = None,
     ) -> None:
         self._connections = connections
         self._rate = rate
@@ -72,6 +73,7 @@ class Upstreams:
         self._sleep = sleep
         self._dice = dice
         self._called = called
+        self._stop = stop or threading.Event()
         self._lock = threading.Lock()
         self._apis: dict[str, _Upstream] = {}
         self._vaults: dict[str, _Upstream] = {}
@@ -197,6 +199,8 @@ class Upstreams:
                 if not wait:
                     blocked = upstream.breaker.blocked(now)
                     break
+            if self._stop.is_set():
+                raise Transient("the run was asked to stop before it was this account's turn.", about=about)
             self._sleep(min(wait, 1.0))
         if blocked is not None:
             raise Transient(

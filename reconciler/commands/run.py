@@ -111,7 +111,7 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
         heard: list[Listener] = []
         listener = Listeners(heard, broken=lambda error: log.error("a listener failed", kind=type(error).__name__))
         connections = stack.enter_context(Connections(size=given["workers"], lasting=True))
-        access = Upstreams(connections, rate=given["rate"], called=listener.called)
+        access = Upstreams(connections, rate=given["rate"], called=listener.called, stop=stop)
         unwell: set[str] = set()
         cycle = Cycle(access, board, listener, options.limits_of(given), given["workers"], stop, passes.now)
         around = Surroundings(
@@ -218,6 +218,7 @@ def _signals(loop: Loop, log: logs.Log) -> Iterator[None]:
     def heard(number: int, _frame: FrameType | None) -> None:
         asked.put(number)
         if number != signal.SIGHUP and loop.fetching:
+            loop.fetching = False  # once: a second signal must not cut off the cleaning up
             raise Cut
 
     def obey() -> None:

@@ -9,7 +9,7 @@ from threading import Event
 
 from pulumi_pinata.core.errors import PinataError
 from reconciler.apply import apply
-from reconciler.fleet import make_plan
+from reconciler.fleet import STOPPED, make_plan
 from reconciler.fleetplan import FleetPlan, Result, Row
 from reconciler.guards import Limits, healing, judge
 from reconciler.loop import events, viewing
@@ -29,6 +29,7 @@ class Passed:
     results: tuple[Result, ...]
     good: bool
     error: PinataError | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,12 @@ class Cycle:
         resting: Mapping[str, Row],
         only: Collection[str] | None = None,
         changed_first: bool = False,
+        refused: bool = False,
     ) -> Passed:
         """Look at all accounts, or `only` some, and bring them to what is declared.
 
         `resting` are the rows of accounts that are not looked at. A pass over some accounts cuts nobody off: how many
-        that may happen to at once is judged of the whole fleet.
+        that may happen to at once is judged of the whole fleet; where the guards `refused` all of it, it only heals.
         """
         started, began, whole = self.now(), self.clock(), only is None
         run, commit = secrets.token_hex(4), self.board.view.source.commit
@@ -69,17 +71,22 @@ class Cycle:
             changed_first=changed_first,
             stop=self.stop,
             seen=lambda row: self._alive(),
+            tick=self._alive,
         )
-        if not whole:
-            plan = replace(plan, rows=tuple(row for row in plan.rows if not row.outage))
-        verdict = judge(plan, self.limits, today=started.date().isoformat())
-        error, results = None, []
+        begun = plan if whole else replace(plan, rows=tuple(row for row in plan.rows if _may_be_done(row, refused)))
+        verdict = judge(begun, self.limits, today=started.date().isoformat())
+        error: PinataError | None = None
+        results: list[Result] = []
         try:
-            results = self._apply(healing(plan, verdict), run, commit)
+            results, error = self._apply(healing(begun, verdict), run, commit)
         except PinataError as caught:
             error = caught
         before, ended = self.board.view, self.now()
         good = error is None and viewing.good(plan, verdict, results)
+        looked = tuple(row for row in plan.rows if row.reason != STOPPED)
+        if len(looked) < len(plan.rows):
+            # Whom a stop kept from being looked at has not failed, and is as it was.
+            plan, whole = replace(plan, rows=looked), False
         said = f"{summary(plan)}; {outcome(results)}" if plan.changes else summary(plan)
         last = PassView(run, started, ended, good, f"{said}; {error}" if error else said)
         after = self.board.change(
@@ -95,14 +102,15 @@ class Cycle:
         )
         self.listener.told(events.between(before, after, plan.rows, results, run, ended))
         self.listener.passed(replace(after, last=last), seconds=self.clock() - began, whole=whole)
-        return Passed(plan, tuple(results), good, error)
+        return Passed(plan, tuple(results), good, error, refused=verdict.refuses_all if whole else refused)
 
-    def _apply(self, plan: FleetPlan, run: str, commit: str | None) -> list[Result]:
+    def _apply(self, plan: FleetPlan, run: str, commit: str | None) -> tuple[list[Result], PinataError | None]:
         def seen(result: Result) -> None:
             self._alive()
             self.listener.ended(result, run, commit)
 
-        return apply(
+        late: list[PinataError] = []
+        results = apply(
             plan,
             self.access,
             workers=self.workers,
@@ -111,7 +119,14 @@ class Cycle:
             notice=lambda name, line: self.listener.noticed(name, line, run),
             begins=lambda row: self.listener.begins(row, run, commit),
             seen=seen,
+            tick=self._alive,
+            unnoted=late.append,
         )
+        return results, late[0] if late else None
 
     def _alive(self) -> None:
         self.board.beat(self.clock())
+
+
+def _may_be_done(row: Row, refused: bool) -> bool:
+    return not row.outage and (row.drifted or not refused)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from reconciler.fleetplan import MINTS, Ending, Result, Row
+from reconciler.fleetplan import MINTS, Ending, Kind, Result, Row
 from reconciler.loop.view import AccountView, FleetView
 
 REPEATED = 3  # failures in a row: one alone is a hiccup
@@ -74,7 +74,7 @@ def _account(
     account = after.accounts.get(row.name)
     if row.drifted and not (old and old.drifted_at):
         yield _event(EventKind.DRIFT, f"not as declared: {row.reason}", after, now, row)
-    if done and row.kind in MINTS:
+    if done and (row.kind in MINTS or _finished(old, row, done)):
         message = f"a new key is at {row.path}, version {done.version}{f': {row.reason}' if row.reason else ''}"
         event = _event(EventKind.KEY_CHANGED, message, after, now, row)
         yield replace(event, version=done.version or None, fingerprint=done.fingerprint)
@@ -91,6 +91,15 @@ def _account(
         yield _event(EventKind.FAILING, message, after, now, row)
     elif failed_before >= REPEATED and not account.failures:
         yield _event(EventKind.RECOVERED, f"is {account.condition.value} again", after, now, row)
+
+
+def _finished(old: AccountView | None, row: Row, done: Result) -> bool:
+    """Whether it has ended a mint that was cut off before, or that had failed after the key was stored."""
+    if not done.fingerprint or row.kind not in (Kind.RESUME, Kind.RESTORE):
+        return False
+    if row.kind is Kind.RESUME and done.fingerprint != row.fingerprint:
+        return True
+    return old is not None and old.kind in MINTS and old.fingerprint != done.fingerprint
 
 
 def _event(kind: EventKind, message: str, view: FleetView, now: datetime, row: Row | None = None) -> Event:

@@ -7,7 +7,7 @@ and those that fail when `schedule` says so. A source that fails leaves the last
 import math
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Event
@@ -85,6 +85,7 @@ class Loop:
         self._poll_at = self._whole_at = self._retry_at = 0.0
         self._broken = 0
         self._first = True
+        self._refused = False
         self.fetching = False
 
     def sync(self) -> None:
@@ -126,12 +127,18 @@ class Loop:
         commit = was.commit
         try:
             checkout = self._fetched()
-            if changed := checkout != self._checkout:
+            if checkout != self._checkout:
                 self._manifest, self._checkout, commit = self._around.load(checkout), checkout, checkout.commit
+                changed = True
         except PinataError as caught:
             if self._manifest is None and isinstance(caught, Refused):
                 raise  # a mistake in how it was started; nobody would look at a log for it
             error = str(caught)
+        except Exception as caught:
+            # A folder that cannot be read now (EACCES, ESTALE), or a defect: what is followed stays in force.
+            if self._manifest is None:
+                raise
+            error = f"an unexpected {type(caught).__name__} came up."
         now = self._cycle.now()
         after = board.change(
             source=replace(
@@ -163,21 +170,30 @@ class Loop:
         if now >= self._whole_at:
             self._whole(manifest)
         elif now >= self._retry_at and (names := self._over(manifest.accounts)):
-            self._note(self._cycle.once(manifest, resting={}, only=names))
+            others = {name: row for name, row in self._resting.items() if name not in names}
+            held = self._contents(each for each in manifest.accounts if each.name in names)
+            self._note(self._cycle.once(manifest, resting=others, only=names, refused=self._refused), held)
             self._retry_at = self._clock() + _GAP
         self._show()
 
     def _whole(self, manifest: Manifest) -> None:
+        for name in self._waiting.keys() - {each.name for each in manifest.accounts}:
+            # Of what was never applied, nothing else tells that it is gone; a time long past would keep the loop awake.
+            del self._waiting[name]
+            self._resting.pop(name, None)
         over = self._over(manifest.accounts)
+        over |= manifest.frozen | {each.name for each in manifest.accounts if each.suspend}  # these are not asked
         resting = {name: row for name, row in self._resting.items() if name in self._waiting and name not in over}
         if self._first:
             # Many reconcilers that start at once, after an outage say, do not all ask for everything at once.
             self._around.slow(max(_FIRST_RATE, 2 * len(manifest.accounts) / self._intervals.whole))
+        held = self._contents(each for each in manifest.accounts if each.name not in resting)
         passed = self._cycle.once(manifest, resting=resting, changed_first=self._first)
         if self._first:
             self._around.slow(None)
             self._first = False
-        self._note(passed)
+        self._note(passed, held)
+        self._refused = passed.refused
         self._broken = self._broken + 1 if passed.error else 0
         again = jittered(self._intervals.whole, self._dice)
         if passed.error:
@@ -194,7 +210,11 @@ class Loop:
             and waiting.is_over(now, declaration(each), self._around.content(each.settings))
         }
 
-    def _note(self, passed: Passed) -> None:
+    def _contents(self, accounts: Iterable[Declared]) -> dict[str, str | None]:
+        """What their credentials hold before they are looked at: what is put there meanwhile has not been tried."""
+        return {each.name: self._around.content(each.settings) for each in accounts}
+
+    def _note(self, passed: Passed, held: Mapping[str, str | None]) -> None:
         """Remember what failed, and for how long it is left alone."""
         ended = {result.row.name: result for result in passed.results}
         for row in passed.plan.rows:
@@ -216,7 +236,7 @@ class Loop:
                 row.condition,
                 row.error,
                 declared=declaration(declared),
-                content=self._around.content(settings),
+                content=held.get(row.name),
                 now=self._clock(),
                 longest=self._intervals.whole,
                 dice=self._dice,

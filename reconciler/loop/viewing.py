@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from reconciler.fleetplan import FAILURES, Ending, FleetPlan, Kind, Result, Row
+from reconciler.fleetplan import CHANGES, FAILURES, Ending, FleetPlan, Kind, Result, Row
 from reconciler.guards import Verdict
 from reconciler.loop.view import AccountView
 
@@ -72,10 +72,18 @@ def _one(row: Row, result: Result | None, old: AccountView | None, held: str | N
         rotates_at=known.rotates_at if known else None if new_key else row.rotates_at,
         credits=known.credits if known else row.credits,
         alert_below=declared.credits.alert_below if declared else None,
-        drifted_at=((old.drifted_at if old else None) or now) if drifted else None,
-        failures=(old.failures if old else 0) + 1 if failed(row, result) else 0,
+        drifted_at=((old.drifted_at if old else None) or now) if drifted else known.drifted_at if known else None,
+        failures=_failures(row, result, old),
         declared_at=str(declared.place) if declared else None,
     )
+
+
+def _failures(row: Row, result: Result | None, old: AccountView | None) -> int:
+    before = old.failures if old else 0
+    if failed(row, result):
+        return before + 1
+    # What was planned and not done, since a guard or the inventory stood in the way, is not in order yet.
+    return before if row.kind in CHANGES and result is None else 0
 
 
 def good(plan: FleetPlan, verdict: Verdict, results: Sequence[Result]) -> bool:
