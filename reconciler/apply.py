@@ -205,12 +205,13 @@ class _Keeper:
                 if row.declared and (row.name in done or row.kind is Kind.NONE)
             }
             names = gone.get(home, set())
+            uncounted = unmade & {row.name for row in self._rows.get(home, ())}
 
             def change(
                 known: Mapping[str, Entry],
                 whole: Mapping[str, str] = whole,
                 names: set[str] = names,
-                fewer: set[str] = unmade & {row.name for row in self._rows.get(home, ())},
+                fewer: set[str] = uncounted,
             ) -> dict[str, Entry]:
                 kept = {name: entry for name, entry in known.items() if name not in names}
                 for name in fewer & kept.keys():

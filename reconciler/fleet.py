@@ -67,7 +67,7 @@ def make_plan(
     for (_, entry), row in each(gone, part, workers=workers, stop=stop, tick=tick):
         rows.append(row or Row(entry.name, Kind.ERROR, Condition.SUSPENDED, STOPPED, entry=entry))
         seen(rows[-1])
-    rows += [] if only is not None else [*_frozen(manifest), *_unread(manifest, ledger)]
+    rows += [] if only is not None else [*_frozen(manifest, ledger), *_unread(manifest, ledger)]
     rows.sort(key=lambda row: row.name)
     return FleetPlan(
         manifest.fleet,
@@ -130,10 +130,14 @@ def _gone(manifest: Manifest, ledger: Ledger) -> Iterator[tuple[Home, Entry]]:
             yield home, entry
 
 
-def _frozen(manifest: Manifest) -> list[Row]:
+def _frozen(manifest: Manifest, ledger: Ledger) -> list[Row]:
     known = {each.name for each in manifest.accounts}
+    entries = {entry.name: entry for _, entry in ledger.all()}
     why = "its manifest has errors, so it is left as it is"
-    return [Row(name, Kind.SKIP, Condition.SUSPENDED, why) for name in sorted(manifest.frozen - known)]
+    return [
+        replace(account.blank(None, entries.get(name)), name=name, reason=why)
+        for name in sorted(manifest.frozen - known)
+    ]
 
 
 def _claims(manifest: Manifest, ledger: Ledger, resting: Mapping[str, Row]) -> dict[str, str]:

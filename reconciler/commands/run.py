@@ -14,6 +14,8 @@ from typing import Any
 import click
 
 from pulumi_pinata import __version__, credentials
+from pulumi_pinata.core.address import is_loopback
+from pulumi_pinata.core.errors import PinataError
 from pulumi_pinata.core.secret import Secret
 from pulumi_pinata.wiring import Connections
 from reconciler.commands import options, passes
@@ -104,31 +106,44 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     hold back, `apply --acknowledge` does, run by a person on the same manifests. While they hold all of a commit, drift
     of what was agreed on before is still healed.
     """
-    stop, board = threading.Event(), Board()
     log = logs.configure(given["log_format"])
-    with ExitStack() as stack:
-        source = _source(paths, given, stack)
-        heard: list[Listener] = []
-        listener = Listeners(heard, broken=lambda error: log.error("a listener failed", kind=type(error).__name__))
-        connections = stack.enter_context(Connections(size=given["workers"], lasting=True))
-        access = Upstreams(connections, rate=given["rate"], called=listener.called, stop=stop)
-        unwell: set[str] = set()
-        cycle = Cycle(access, board, listener, options.limits_of(given), given["workers"], stop, passes.now)
-        around = Surroundings(
-            load=lambda checkout: manifests.load(checkout.paths, os.environ, root=checkout.root),
-            slow=access.slow,
-            content=lambda settings: credentials.content_digest(settings, os.environ),
-            keep_alive=lambda: _kept_alive(connections, log, unwell),
-        )
-        loop = Loop(source, cycle, around, Intervals(given["poll"], given["interval"]))
-        metrics, others = _listeners(given, board, access, connections, log, stack)
-        heard += others
-        url = stack.enter_context(_page(given, board, loop, metrics))
-        stack.enter_context(_signals(loop, log))
-        log.info("following", source=source.name, page=url, version=__version__)
-        loop.run()
-        log.info("stopped")
+    try:
+        with ExitStack() as stack:
+            _follow(paths, given, log, stack)
+    except PinataError as error:
+        # Not by click: programs read this log, and most of all when it ends.
+        log.error("could not start", error=str(error))  # noqa: TRY400 - class and place are not what is wrong
+        return 1
+    log.info("stopped")
     return 0
+
+
+def _follow(paths: tuple[str, ...], given: dict[str, Any], log: logs.Log, stack: ExitStack) -> None:
+    """Put it together, and run it until it is stopped."""
+    stop, board = threading.Event(), Board()
+    source = _source(paths, given, stack)
+    heard: list[Listener] = []
+    listener = Listeners(
+        heard, lambda error: log.error("a listener failed", **logs.caught(type(error), error.__traceback__))
+    )
+    connections = stack.enter_context(Connections(size=given["workers"], lasting=True))
+    access = Upstreams(connections, rate=given["rate"], called=listener.called, stop=stop)
+    unwell: set[str] = set()
+    cycle = Cycle(access, board, listener, options.limits_of(given), given["workers"], stop, passes.now)
+    around = Surroundings(
+        load=lambda checkout: manifests.load(checkout.paths, os.environ, root=checkout.root),
+        slow=access.slow,
+        content=lambda settings: credentials.content_digest(settings, os.environ),
+        keep_alive=lambda: _kept_alive(connections, log, unwell),
+        broken=lambda error: log.error("a defect", **logs.caught(type(error), error.__traceback__)),
+    )
+    loop = Loop(source, cycle, around, Intervals(given["poll"], given["interval"]))
+    metrics, others = _listeners(given, board, access, connections, log, stack)
+    heard += others
+    url = stack.enter_context(_page(given, board, loop, metrics, log))
+    stack.enter_context(_signals(loop, log))
+    log.info("following", source=source.name, page=url, version=__version__)
+    loop.run()
 
 
 def _kept_alive(connections: Connections, log: logs.Log, unwell: set[str]) -> float:
@@ -187,7 +202,7 @@ def _listeners(
 
 
 @contextmanager
-def _page(given: dict[str, Any], board: Board, loop: Loop, metrics: Metrics) -> Iterator[str | None]:
+def _page(given: dict[str, Any], board: Board, loop: Loop, metrics: Metrics, log: logs.Log) -> Iterator[str | None]:
     """The HTTP side, if it is wanted; gives its URL."""
     if not given["http"]:
         for name in ("http_host", "webhook_secret"):
@@ -199,6 +214,8 @@ def _page(given: dict[str, Any], board: Board, loop: Loop, metrics: Metrics) -> 
     from reconciler.web.serving import serve
 
     host, port = given["http"]
+    if not is_loopback(f"http://{host}"):
+        log.warning("the page has no login: whoever reaches this address can read it", address=f"{host}:{port}")
     app = application(
         board,
         metrics=metrics.render,

@@ -27,8 +27,11 @@ _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critica
 # At INFO they tell each request's URL, and below that its headers.
 _LIBRARIES = ("httpx", "httpcore", "hvac", "requests", "urllib3", "uvicorn", "asyncio", "opentelemetry")
 _BARE = re.compile(r"[\w./:@+,#%-]+", re.ASCII)
-_SAID = frozenset({EventKind.KEY_CHANGED, EventKind.KEY_GONE})  # by "changed"
-_GOOD_NEWS = frozenset({EventKind.RECOVERED, EventKind.SOURCE_RECOVERED})
+# By "changed", and by a line for each problem and for each refusal of a guard.
+_SAID = frozenset({EventKind.KEY_CHANGED, EventKind.KEY_GONE, EventKind.HELD, EventKind.MANIFEST_PROBLEMS})
+_GOOD_NEWS = frozenset(
+    {EventKind.RECOVERED, EventKind.SOURCE_RECOVERED, EventKind.RELEASED, EventKind.MANIFESTS_MENDED}
+)
 
 
 def configure(form: str = "auto", stream: TextIO | None = None, *, level: str = "info") -> Log:
@@ -108,10 +111,13 @@ class LogListener(Listener):
         last = view.last
         about: dict[str, Any] = {"run": last.run if last else None, "commit": view.source.commit}
         again = self._failures(view, about, whole=whole)
-        for name, lines in (("problem", view.problems), ("held", view.held)):
-            if self._changed(name, lines):
-                for line in lines:
-                    self._log.warning("problem in a manifest" if name == "problem" else "held back", **about, what=line)
+        if self._changed("problem", view.problems):
+            for line in view.problems:
+                self._log.warning("problem in a manifest", **about, what=line)
+        if self._changed("held", view.held):
+            todo = f"pinata-reconciler plan, then correct the manifests or apply --acknowledge {view.checksum}"
+            for line in view.held:
+                self._log.warning("held back", **about, what=line, checksum=view.checksum, next=todo)
         kinds: dict[str, int] = {}
         for account in view.accounts.values():
             kinds[account.condition.value] = kinds.get(account.condition.value, 0) + 1
@@ -243,7 +249,7 @@ class _Routed(logging.Handler):
             message = record.getMessage()
         except Exception:
             message = "a message that cannot be shown"
-        about = _caught(record.exc_info[0], record.exc_info[2]) if record.exc_info else {}
+        about = caught(record.exc_info[0], record.exc_info[2]) if record.exc_info else {}
         self._to.log(record.levelno, message, logger=record.name, **about)
 
 
@@ -251,18 +257,18 @@ def _catch(log: Log) -> None:
     def in_thread(args: threading.ExceptHookArgs) -> None:
         if args.exc_type is not SystemExit:
             name = args.thread.name if args.thread else None
-            log.error("uncaught", thread=name, **_caught(args.exc_type, args.exc_traceback))
+            log.error("uncaught", thread=name, **caught(args.exc_type, args.exc_traceback))
 
     def in_main(kind: type[BaseException], _error: BaseException, trace: TracebackType | None) -> None:
-        log.error("uncaught", **_caught(kind, trace))
+        log.error("uncaught", **caught(kind, trace))
 
     def nowhere(args: "sys.UnraisableHookArgs") -> None:
-        log.error("uncaught", **_caught(args.exc_type, args.exc_traceback))
+        log.error("uncaught", **caught(args.exc_type, args.exc_traceback))
 
     threading.excepthook, sys.excepthook, sys.unraisablehook = in_thread, in_main, nowhere
 
 
-def _caught(kind: type[BaseException] | None, trace: TracebackType | None) -> dict[str, str]:
+def caught(kind: type[BaseException] | None, trace: TracebackType | None) -> dict[str, str]:
     """Class and place: an exception's text, and the values in its frames, may be anything."""
     frames = traceback.extract_tb(trace)[-3:]
     places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames)]

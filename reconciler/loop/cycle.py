@@ -87,10 +87,12 @@ class Cycle:
         if len(looked) < len(plan.rows):
             # Whom a stop kept from being looked at has not failed, and is as it was.
             plan, whole = replace(plan, rows=looked), False
-        said = f"{summary(plan)}; {outcome(results)}" if plan.changes else summary(plan)
-        last = PassView(run, started, ended, good, f"{said}; {error}" if error else said)
+        left = len(plan.changes) - len(results)
+        parts = [summary(plan), outcome(results) if results else "", f"{left} held back" if left and not error else ""]
+        said = "; ".join(part for part in (*parts, str(error) if error else "") if part)
+        last = PassView(run, started, ended, good, said)
         after = self.board.change(
-            fleet=plan.fleet,
+            fleet=before.fleet if plan.problems and before.fleet else plan.fleet,  # it may be the name that is wrong
             accounts=viewing.accounts(
                 before.accounts, plan, verdict, results, resting=resting, whole=whole, commit=commit, now=ended
             ),

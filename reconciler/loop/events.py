@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from reconciler.fleetplan import MINTS, Ending, Kind, Result, Row
+from reconciler.fleetplan import CHANGES, MINTS, Condition, Ending, Kind, Result, Row
 from reconciler.loop.view import AccountView, FleetView
 
 REPEATED = 3  # failures in a row: one alone is a hiccup
@@ -21,6 +21,9 @@ class EventKind(str, Enum):
     FAILING = "failing"
     RECOVERED = "recovered"
     HELD = "held"
+    RELEASED = "released"
+    MANIFEST_PROBLEMS = "manifest-problems"
+    MANIFESTS_MENDED = "manifests-mended"
     SOURCE_FAILING = "source-failing"
     SOURCE_RECOVERED = "source-recovered"
 
@@ -46,7 +49,7 @@ def between(
 ) -> list[Event]:
     """The events of one pass, the fleet's first, then by account."""
     done = {result.row.name: result for result in results if result.ending is Ending.DONE}
-    found = [*_fleet(before, after, now)]
+    found = [*_held(before, after, rows, results, now), *_problems(before, after, rows, now)]
     for row in sorted(rows, key=lambda row: row.name):
         found += _account(before.accounts.get(row.name), after, row, done.get(row.name), now)
     return [replace(event, run=run) for event in found]
@@ -62,10 +65,36 @@ def source(before: FleetView, after: FleetView, now: datetime) -> list[Event]:
     return []
 
 
-def _fleet(before: FleetView, after: FleetView, now: datetime) -> Iterator[Event]:
+def _held(
+    before: FleetView, after: FleetView, rows: Sequence[Row], results: Sequence[Result], now: datetime
+) -> Iterator[Event]:
     if after.held and after.held != before.held:
-        more = f" (and {len(after.held) - 1} more)" if len(after.held) > 1 else ""
-        yield _event(EventKind.HELD, f"a guard holds changes back: {after.held[0]}{more}", after, now)
+        begun = {result.row.name for result in results}
+        waiting = sum(row.kind in CHANGES and row.name not in begun for row in rows)
+        # What to do comes before why: a chat is sent no more than the beginning.
+        todo = f"then correct the manifests or `pinata-reconciler apply --acknowledge {after.checksum}`"
+        message = f"{_counted(waiting)} held back. Next: `pinata-reconciler plan`, {todo}. {_first(after.held)}"
+        yield _event(EventKind.HELD, message, after, now)
+    elif before.held and not after.held:
+        yield _event(EventKind.RELEASED, "no guard holds anything back any more", after, now)
+
+
+def _problems(before: FleetView, after: FleetView, rows: Sequence[Row], now: datetime) -> Iterator[Event]:
+    if set(after.problems) - set(before.problems):
+        many = f"{len(after.problems)} problems" if len(after.problems) > 1 else "a problem"
+        left = _counted(sum(row.kind is Kind.SKIP for row in rows))
+        message = f"the manifests have {many}, and {left} left as they stand: {_first(after.problems)}"
+        yield _event(EventKind.MANIFEST_PROBLEMS, message, after, now)
+    elif before.problems and not after.problems:
+        yield _event(EventKind.MANIFESTS_MENDED, "the manifests have no problem any more", after, now)
+
+
+def _first(lines: Sequence[str]) -> str:
+    return f"{lines[0]} (and {len(lines) - 1} more)" if len(lines) > 1 else lines[0]
+
+
+def _counted(accounts: int) -> str:
+    return "1 account is" if accounts == 1 else f"{accounts} accounts are"
 
 
 def _account(
@@ -85,12 +114,19 @@ def _account(
     if account.credits_low and not (old and old.credits_low):
         message = f"{account.credits:g} credits are left, fewer than {account.alert_below:g}"
         yield _event(EventKind.CREDITS_LOW, message, after, now, row)
-    failed_before = old.failures if old else 0
-    if account.failures >= REPEATED > failed_before:
-        message = f"has failed {account.failures} times in a row ({account.condition.value}): {account.reason}"
+    failing = old is not None and _is_failing(old)
+    if _is_failing(account) and not failing:
+        times = "once" if account.failures == 1 else f"{account.failures} times in a row"
+        message = f"has failed {times} ({account.condition.value}): {account.reason}"
         yield _event(EventKind.FAILING, message, after, now, row)
-    elif failed_before >= REPEATED and not account.failures:
+    elif failing and not account.failures:
         yield _event(EventKind.RECOVERED, f"is {account.condition.value} again", after, now, row)
+
+
+def _is_failing(account: AccountView) -> bool:
+    """Whether it fails for longer than a hiccup. A refused JWT is not tried again: the first time is the only one."""
+    at_once = account.condition is Condition.CREDENTIALS_INVALID
+    return account.failures >= (1 if at_once else REPEATED)
 
 
 def _finished(old: AccountView | None, row: Row, done: Result) -> bool:

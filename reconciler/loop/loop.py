@@ -15,7 +15,7 @@ from threading import Event
 from pulumi_pinata.core.errors import PinataError, Refused
 from pulumi_pinata.core.settings import Settings
 from reconciler.account import declaration
-from reconciler.fleetplan import Kind, Row
+from reconciler.fleetplan import Condition, Kind, Row
 from reconciler.loop import events
 from reconciler.loop.cycle import Cycle, Passed
 from reconciler.loop.schedule import Waiting, after_failure, jittered
@@ -26,6 +26,8 @@ from reconciler.manifest.declared import Declared, Manifest
 _GAP = 5.0  # between passes over failing accounts, since each reads the inventory too; and between early polls
 _LONGEST_WAIT = 15.0  # so that the loop gives a sign of life, and sees credentials that were replaced
 _FIRST_RATE = 20.0
+_OF_COMMIT = "--allowed-signers"  # what is wrong then is the commit, and the next one may be signed
+_SYNC_GAP = 600.0  # between syncs that also try refused JWTs again: every push may be one
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,14 @@ class Surroundings:
 
     `load` reads manifests; `slow` bounds the calls a second to each Pinata API (None: as before); `content` is a digest
     of what an account's reference to credentials holds now; `keep_alive` renews what is due, and says in how many
-    seconds something is due next.
+    seconds something is due next. `broken` hears of defects: the loop goes on.
     """
 
     load: Callable[[Checkout], Manifest]
     slow: Callable[[float | None], None]
     content: Callable[[Settings], str | None]
     keep_alive: Callable[[], float]
+    broken: Callable[[Exception], None]
 
 
 class Cut(BaseException):
@@ -86,6 +89,8 @@ class Loop:
         self._broken = 0
         self._first = True
         self._refused = False
+        self._agreed: Manifest | None = None
+        self._forgiven = -math.inf
         self.fetching = False
 
     def sync(self) -> None:
@@ -108,16 +113,33 @@ class Loop:
             self._cycle.board.beat(self._clock())
             if self._sync.is_set():
                 self._sync.clear()
-                self._waiting.clear()
+                self._forgive()
                 self._poll_at = self._whole_at = 0.0
             if self._clock() >= self._poll_at:
                 try:
                     self._follow()
                 except Cut:
                     return
-            if self._manifest and not self._cycle.stop.is_set():
-                self._passes(self._manifest)
-            self._wait_for(self._wake, self._wait())
+            try:
+                if self._manifest and not self._cycle.stop.is_set():
+                    self._passes(self._manifest)
+                wait = self._wait()
+            except Exception as error:
+                # A defect of ours: other accounts, and other days, must still be looked after.
+                self._around.broken(error)
+                self._whole_at = self._clock() + self._intervals.whole
+                wait = _GAP
+            self._wait_for(self._wake, wait)
+
+    def _forgive(self) -> None:
+        """Look at failing accounts again, but at refused JWTs not for every push."""
+        now = self._clock()
+        lenient = now >= self._forgiven + _SYNC_GAP
+        if lenient:
+            self._forgiven = now
+        for name in list(self._waiting):
+            if lenient or self._resting[name].condition is not Condition.CREDENTIALS_INVALID:
+                del self._waiting[name]
 
     def _follow(self) -> None:
         """Ask the source, and take in what is new."""
@@ -131,7 +153,7 @@ class Loop:
                 self._manifest, self._checkout, commit = self._around.load(checkout), checkout, checkout.commit
                 changed = True
         except PinataError as caught:
-            if self._manifest is None and isinstance(caught, Refused):
+            if self._manifest is None and isinstance(caught, Refused) and caught.about != _OF_COMMIT:
                 raise  # a mistake in how it was started; nobody would look at a log for it
             error = str(caught)
         except Exception as caught:
@@ -181,6 +203,8 @@ class Loop:
             # Of what was never applied, nothing else tells that it is gone; a time long past would keep the loop awake.
             del self._waiting[name]
             self._resting.pop(name, None)
+        if self._refused:
+            self._heal(manifest)
         over = self._over(manifest.accounts)
         over |= manifest.frozen | {each.name for each in manifest.accounts if each.suspend}  # these are not asked
         resting = {name: row for name, row in self._resting.items() if name in self._waiting and name not in over}
@@ -193,12 +217,24 @@ class Loop:
             self._around.slow(None)
             self._first = False
         self._note(passed, held)
+        if not (passed.refused or passed.error):
+            self._agreed = manifest
+        elif passed.refused and not self._refused and self._agreed not in (None, manifest):
+            self._refused = True
+            return self._whole(manifest)  # mends first, then shows what is held back
         self._refused = passed.refused
         self._broken = self._broken + 1 if passed.error else 0
         again = jittered(self._intervals.whole, self._dice)
         if passed.error:
             again = min(again, _GAP * 2.0 ** min(self._broken - 1, 30))
         self._whole_at = self._clock() + again
+
+    def _heal(self, held: Manifest) -> None:
+        """While a commit is held back, mend the drift of what was agreed on before: by that, not by the commit."""
+        agreed = self._agreed
+        if agreed and agreed is not held:
+            names = {each.name for each in agreed.accounts} - self._resting.keys()
+            self._cycle.once(agreed, resting=self._resting, only=names, refused=True)
 
     def _over(self, accounts: Iterable[Declared]) -> set[str]:
         """The failing accounts that are to be looked at again."""

@@ -1,6 +1,5 @@
 """When an account that fails is looked at again; pure: the time and the dice are handed in."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from reconciler.fleetplan import Condition
 
 _BASE = 5.0
 _SLOW = 600.0
+_DAY = 86400.0
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,12 @@ def after_failure(
     """How long to leave it alone: a jittered while that doubles, `longest` at most.
 
     A refused JWT is asked about no more until another stands in its place: each try would be counted against the
-    account. Where a look costs a call to Vault (a `vault:` reference), that is seen at a slow pace.
+    account. Once a day it is, all the same, since it may have been Pinata that was wrong. Where a look costs a call to
+    Vault (a `vault:` reference), what stands there is seen at a slow pace.
     """
     failures = (previous.failures if previous else 0) + 1
     if condition is Condition.CREDENTIALS_INVALID:
-        wait = max(_SLOW, longest) if isinstance(settings.credentials, VaultReference) else math.inf
+        wait = max(_SLOW, longest) if isinstance(settings.credentials, VaultReference) else _DAY * (0.75 + dice() / 2)
         return Waiting(failures, now + wait, declared, content)
     bound = min(longest, _BASE * 2.0 ** min(failures - 1, 30))
     wait = bound * (0.5 + dice() / 2)

@@ -33,7 +33,7 @@ def accounts(
         elif row.kind in _GONE and result and result.ending is Ending.DONE:
             found.pop(row.name, None)
         else:
-            why = held.get(row.name) or (held.get(None) if row.kind is not Kind.NONE and result is None else None)
+            why = held.get(row.name) or (held.get(None) if row.kind in CHANGES and result is None else None)
             made = _one(row, result, old, why, now)
             in_order = made.kind is Kind.NONE
             found[row.name] = replace(made, commit=commit if in_order else old.commit if old else None)
@@ -50,7 +50,7 @@ def _one(row: Row, result: Result | None, old: AccountView | None, held: str | N
     condition = result.condition if result else row.condition
     reason = "" if done else str(result.error) if result and result.error else row.reason
     if held:
-        reason = f"{reason}; held back: {held}" if reason else f"held back: {held}"
+        reason = f"held back ({reason}): {held}" if reason else f"held back: {held}"
     new_key = done and result is not None and result.fingerprint not in (None, row.fingerprint)
     drifted = row.drifted and not done
     declared = row.declared
@@ -63,7 +63,7 @@ def _one(row: Row, result: Result | None, old: AccountView | None, held: str | N
         reason=reason,
         since=old.since if old and old.condition is condition else now,
         seen_at=now,
-        path=row.path,
+        path=row.path or (known.path if known else ""),
         version=(result.version if result else 0) or row.version or (known.version if known else 0),
         fingerprint=(result.fingerprint if result else None)
         or row.fingerprint

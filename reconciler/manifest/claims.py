@@ -67,10 +67,14 @@ def of_account(document: Document, found: Found) -> Iterator[Claim]:
 
 def _others(claim: Claim, rivals: list[Claim]) -> str:
     others = [rival for rival in rivals[: _SHOWN + 1] if rival is not claim][:_SHOWN]
-    shown = [f"also by {rival.name!r} ({rival.place})" for rival in others]
+    shown = [f"also {_holder(claim, rival)}" for rival in others]
     unseen = len(rivals) - 1 - len(others)
     more = f" and {unseen} more" if unseen else ""
     return f"{', '.join(shown)}{more}"
+
+
+def _holder(claim: Claim, rival: Claim) -> str:
+    return f"in {rival.place}" if rival.name == claim.name else f"by {rival.name!r} ({rival.place})"
 
 
 def _home(settings: Settings) -> tuple[object, str, str]:

@@ -67,6 +67,11 @@ def load(paths: Sequence[Path], environ: Mapping[str, str], *, root: Path | None
         collected.problems += each.problems
     collected.doubtful |= {problem.place.file for problem in collected.problems}
     _freeze(collected)
+    if not (collected.accounts or collected.defaults or collected.frozen or collected.problems):
+        # Without InferenceDefaults not even the fleet is known whose accounts would be missed.
+        where = str(paths[0]) if paths else "."
+        words = "there is no manifest: neither an Inference nor InferenceDefaults."
+        collected.problems.append(Problem(Place(where), words, "A fleet without accounts keeps its InferenceDefaults."))
     rivalry, rivals = conflicts(_claims(whole, found))
     frozen = frozenset(collected.frozen | rivals)
     return Loaded(

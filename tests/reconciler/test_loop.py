@@ -1,111 +1,18 @@
 """The loop on the doubles, in virtual time: who is looked at when, and what is remembered."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from pathlib import Path
-from threading import Event as Flag
-from typing import Any
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from fake_fleet import NOW, FakeFleet, declared, manifest, refused
+from fake_fleet import NOW, declared, refused
+from loop_rig import Rig
 
-from pulumi_pinata.core.errors import Conflict, PinataError, Refused, Transient
+from pulumi_pinata.core.errors import Conflict, Refused, Transient
 from reconciler.fleetplan import Condition, Kind, Result
-from reconciler.guards import Limits
-from reconciler.loop.board import Board
-from reconciler.loop.cycle import Cycle
-from reconciler.loop.events import Event, EventKind
+from reconciler.loop.events import EventKind
 from reconciler.loop.listener import Listener, Listeners
-from reconciler.loop.loop import Intervals, Loop, Surroundings
-from reconciler.loop.source import Checkout
 from reconciler.loop.view import FleetView
-from reconciler.manifest.declared import Drift, Manifest, Place, Problem
-
-
-class Heard(Listener):
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.passes: list[FleetView] = []
-        self.whole: list[bool] = []
-        self.results: list[Result] = []
-
-    def told(self, events: Sequence[Event]) -> None:
-        self.events += events
-
-    def passed(self, view: FleetView, *, seconds: float, whole: bool) -> None:
-        self.passes.append(view)
-        self.whole.append(whole)
-
-    def ended(self, result: Result, run: str, commit: str | None) -> None:
-        self.results.append(result)
-
-    def kinds(self, account: str | None = None) -> list[EventKind]:
-        return [event.kind for event in self.events if account in (None, event.account)]
-
-
-@dataclass
-class Rig:
-    """A loop over a fleet of doubles; `commit` puts new manifests where the loop finds them."""
-
-    fleet: FakeFleet = field(default_factory=FakeFleet)
-    limits: Limits = field(default_factory=Limits)
-
-    def __post_init__(self) -> None:
-        self.clock = self.fleet.clock
-        self.began = self.clock.now
-        self.board, self.heard, self.rates = Board(), Heard(), list[float | None]()
-        self.contents: dict[str, str | None] = {}
-        self.error: PinataError | None = None
-        self.fetches = 0
-        self._commits: list[Manifest] = []
-        self.broken: list[Exception] = []
-        listeners = Listeners([self.heard], self.broken.append)
-        self.cycle = Cycle(self.fleet, self.board, listeners, self.limits, 4, Flag(), self.now, self.clock.monotonic)
-        around = Surroundings(
-            load=lambda checkout: self._commits[int(checkout.commit or 0) - 1],
-            slow=self.rates.append,
-            content=lambda settings: self.contents.get(str(settings.credentials.name)),  # type: ignore[union-attr]
-            keep_alive=lambda: float("inf"),
-        )
-        self.loop = Loop(
-            self, self.cycle, around, Intervals(60, 300), dice=lambda: 0.5, clock=self.clock.monotonic, wait=self.wait
-        )
-
-    def now(self) -> datetime:
-        return NOW + timedelta(seconds=self.clock.now - self.began)
-
-    name = "a repository"
-
-    def fetch(self) -> Checkout:
-        self.fetches += 1
-        if self.error:
-            raise self.error
-        return Checkout((Path(),), commit=str(len(self._commits)))
-
-    def commit(self, *accounts: Any, **values: Any) -> None:
-        digest = f"d{len(self._commits) + 1}"
-        self._commits.append(manifest(*accounts, **{"digest": digest, **values}))
-
-    def wait(self, wake: Flag, seconds: float) -> None:
-        left = seconds
-        while not wake.is_set() and left > 0:
-            self.clock.jump(min(1.0, left))
-            left -= 1.0
-        if not seconds:
-            self.clock.jump(0.001)
-
-    def run(self, seconds: float = 10.0, **at: Callable[[], object]) -> None:
-        """Let it run so long."""
-        self.clock.at(seconds, self.loop.stop)
-        self.loop.run()
-        self.cycle.stop.clear()
-
-    def looks(self) -> int:
-        return len(self.fleet.opened)
-
-    def view(self, name: str) -> Any:
-        return self.board.view.accounts[name]
+from reconciler.manifest.declared import Drift, Place, Problem
 
 
 @pytest.fixture

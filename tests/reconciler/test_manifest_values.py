@@ -12,6 +12,7 @@ from pulumi_pinata.core.settings import AuthSettings, Settings, VaultSettings
 from pulumi_pinata.properties import trigger_digest
 from reconciler.manifest import manifests as manifest
 from reconciler.manifest.declared import Credits, Declared, Drift, Manifest, Place, Rotation, Window
+from reconciler.manifest.models import API_VERSION
 from reconciler.manifest.pages import FULL, MINIMAL
 
 ENV = {"VAULT_ADDR": "https://vault.test"}
@@ -235,10 +236,23 @@ def test_json_is_yaml(tmp_path: Path) -> None:
     assert "a" == only(load(tmp_path, text)).name
 
 
-def test_nothing_at_all_is_no_error_here(tmp_path: Path) -> None:
+def test_a_folder_without_any_manifest_is_a_problem_since_even_the_fleet_is_not_known(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("nothing here")
+
     read = manifest.load([tmp_path], {})
 
-    assert ((), (), frozenset(), 0) == (read.accounts, read.problems, read.frozen, read.files)
+    assert ((), frozenset(), 0) == (read.accounts, read.frozen, read.files)
+    assert [str(tmp_path)] == [problem.place.file for problem in read.problems]
+    assert "there is no manifest" in read.problems[0].message
+
+
+def test_defaults_without_accounts_are_a_fleet_without_accounts(tmp_path: Path) -> None:
+    head = f"apiVersion: {API_VERSION}\nkind: InferenceDefaults\n"
+    (tmp_path / "defaults.yaml").write_text(f"{head}spec: {{fleet: shop}}\n")
+
+    read = manifest.load([tmp_path], ENV)
+
+    assert ("shop", (), ()) == (read.fleet, read.accounts, read.problems)
 
 
 def test_the_digest_follows_the_bytes(tmp_path: Path) -> None:

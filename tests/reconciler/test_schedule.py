@@ -1,5 +1,3 @@
-import math
-
 from fake_fleet import settings
 
 from pulumi_pinata.core.errors import PinataError, Refused, Transient
@@ -50,11 +48,11 @@ def test_a_server_that_asks_for_a_longer_wait_gets_it_within_bounds() -> None:
     assert [105.0, 160.0, 400.0] == asked
 
 
-def test_a_refused_jwt_is_not_tried_again_by_itself() -> None:
-    waiting = failure(condition=Condition.CREDENTIALS_INVALID, error=Refused("401"))
+def test_a_refused_jwt_is_tried_again_once_a_day_however_often_it_was_refused() -> None:
+    waiting = failure(condition=Condition.CREDENTIALS_INVALID, error=Refused("401"), dice=0.5)
+    again = failure(waiting, condition=Condition.CREDENTIALS_INVALID, error=Refused("401"), dice=0.5)
 
-    assert math.inf == waiting.at
-    assert not waiting.is_over(1e12, "d", "c")
+    assert (100.0 + 86400, 100.0 + 86400) == (waiting.at, again.at)
 
 
 def test_a_refused_jwt_is_tried_again_once_another_stands_in_its_place() -> None:
