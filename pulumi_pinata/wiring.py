@@ -178,6 +178,17 @@ def same_account(found: str, recorded: str | None) -> None:
         )
 
 
+def local_identity(settings: Settings, environ: Mapping[str, str] | None = None) -> str | None:
+    """The fingerprint of the account that the settings' credentials speak for, if no call is needed to read them."""
+    if isinstance(settings.credentials, VaultReference):
+        return None
+    env = os.environ if environ is None else environ
+    try:
+        return identify(read(settings.credentials, "credentials", env), settings.account, now=time.time()).fingerprint
+    except PinataError:
+        return None
+
+
 def fingerprint(settings: Settings, environ: Mapping[str, str] | None = None) -> str:
     """The fingerprint of the account that the settings' credentials speak for."""
     env = os.environ if environ is None else environ

@@ -1,7 +1,8 @@
 """One account of a plan: observe, decide, and say it as a row; reads only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 
@@ -33,6 +34,10 @@ from reconciler.settings_document import to_document
 from reconciler.upstreams import Access
 
 _HEALS = frozenset({Kind.CREATE, Kind.REMINT, Kind.RESTORE, Kind.DISABLE, Kind.CREDITS})
+# What a manifest calls the inputs that errors are about.
+_NAMES = {"api_url": "apiUrl", "on_lost_key": "lostKey", "vault.ca_cert": "vault.caCert"}
+_ADOPT = "`pinata-reconciler adopt NAME`"
+_TAKE_OVER = "`pinata-reconciler adopt NAME --take-over`"
 
 
 def blank(declared: Declared | None, entry: Entry | None) -> Row:
@@ -48,7 +53,17 @@ def blank(declared: Declared | None, entry: Entry | None) -> Row:
 
 def failed(base: Row, error: PinataError) -> Row:
     """The row of an account that could not be looked at."""
-    return replace(base, kind=Kind.ERROR, condition=of_error(error), reason=str(error), error=error)
+    shown = renamed(error)
+    return replace(base, kind=Kind.ERROR, condition=of_error(error), reason=str(shown), error=shown)
+
+
+def renamed(error: PinataError) -> PinataError:
+    """The same error, about what a manifest calls the input; for people: `of_error` judges it as it was raised."""
+    shown = copy(error)
+    shown.about = _NAMES.get(error.about or "", error.about)
+    if error.hint:
+        shown.hint = error.hint.replace("`api_url`", "`apiUrl`").replace("`ca_cert`", "`caCert`")
+    return shown
 
 
 def declaration(declared: Declared) -> str:
@@ -58,6 +73,10 @@ def declaration(declared: Declared) -> str:
     return digest(wanted)
 
 
+def _is_applied(declared: Declared, entry: Entry | None) -> bool:
+    return entry is not None and entry.declared == declaration(declared)
+
+
 def row(
     base: Row,
     declared: Declared,
@@ -65,12 +84,14 @@ def row(
     owners: Callable[[str, str], list[str]],
     access: Access,
     now: datetime,
+    *,
+    deep: bool = False,
 ) -> Row:
     """Look at a declared account. `moved` is its entry at a former home, `owners` tells its former marks."""
     if moved and declared.mode is Mode.DISABLED:
         # There is nothing to fetch: it is switched off where it is, by its former settings.
-        return _looked_at(base, declared, moved.settings(), None, owners, access, now)
-    return _looked_at(base, declared, declared.settings, moved, owners, access, now)
+        return _looked_at(base, declared, moved.settings(), None, owners, access, now, deep=deep)
+    return _looked_at(base, declared, declared.settings, moved, owners, access, now, deep=deep)
 
 
 def _looked_at(
@@ -81,13 +102,15 @@ def _looked_at(
     owners: Callable[[str, str], list[str]],
     access: Access,
     now: datetime,
+    *,
+    deep: bool,
 ) -> Row:
     with access.account(settings, _unheard) as found:
         name = found.account.fingerprint
         if base.entry and base.entry.account != name:
-            return _of_another(base, name)
+            return _refused_row(base, of_another(base.name, base.entry.account, name, owners(name, base.name)))
         desired = wiring.desired(settings, found.account, declared.mode, None, *owners(name, declared.name))
-        actual = look(desired, found.ports)
+        actual = look(desired, found.ports, settled=_is_applied(declared, base.entry), deep=deep)
         made = decided(replace(base, account=name, settings=settings), declared, desired, actual, now)
         if moved and declared.mode is Mode.ENABLED:
             former = moved.inputs["vault"]
@@ -105,7 +128,7 @@ def pruned(base: Row, entry: Entry, access: Access) -> Row:
     settings = replace(entry.settings(), adopt=Adopt.REFUSE)  # what others switched on since is theirs
     with access.account(settings, _unheard) as found:
         if found.account.fingerprint != entry.account:
-            return _of_another(base, found.account.fingerprint)
+            return _refused_row(base, of_another(base.name, entry.account, found.account.fingerprint))
         desired = wiring.desired(settings, found.account, Mode.DISABLED, None)
         actual = look(desired, found.ports)
     action = plan.decide(desired, actual)
@@ -118,12 +141,19 @@ def pruned(base: Row, entry: Entry, access: Access) -> Row:
     return replace(base, kind=Kind.FORGET, reason=reason)
 
 
-def look(desired: Desired, ports: Ports) -> Actual:
+def look(desired: Desired, ports: Ports, *, settled: bool = False, deep: bool = False) -> Actual:
     """One status call and one read of metadata where all is as declared; else a second look, at everything.
 
     A plan announces outages, so what is not in order is seen with both generation markers, as an apply sees it.
+    What is to be off is taken to be in order by its marks only where that was `settled` by an apply that ended: one
+    that was cut off has left its intent open, which the marks do not show. `deep` reads the second marker too: where
+    `createdAt` stays, it alone tells of a key that was minted elsewhere.
     """
-    actual = Actual(ports.pinata.status(), ports.store.stat(desired.location))
+    if desired.mode is Mode.DISABLED and not settled:
+        return observe.account(desired, ports)
+    status = ports.pinata.status()
+    marker = ports.pinata.marker() if deep and status.enabled and desired.mode is Mode.ENABLED else None
+    actual = Actual(status, ports.store.stat(desired.location), marker=marker)
     return actual if _in_order(desired, actual) else observe.account(desired, ports)
 
 
@@ -145,7 +175,8 @@ def decided(base: Row, declared: Declared, desired: Desired, actual: Actual, now
     action = plan.decide(desired, actual)
     triggered = desired.trigger is not None and minted is not None and minted.trigger != desired.trigger
     kind = _kind(action, rotates=due or triggered)
-    reason = _reason(action, base)
+    refused = _refused(action, desired, actual) if isinstance(action, Refuse) else None
+    reason = str(refused) if refused else _reason(action, base)
     if due and kind is Kind.ROTATE and minted:
         born, age = created(minted.created_at), declared.rotation.max_age
         reason = f"the key is {_days(now - born) if born else '?'} old (maxAge {_days(age) if age else '?'})"
@@ -159,7 +190,7 @@ def decided(base: Row, declared: Declared, desired: Desired, actual: Actual, now
         desired=desired,
         foreign=record.owner if record and theirs and isinstance(action, (Mint, Disable)) else None,
         rotates_at=due_at(declared.rotation, minted.created_at) if minted else None,
-        error=_refused(action) if isinstance(action, Refuse) else None,
+        error=refused,
     )
     return _described(made, minted)
 
@@ -195,8 +226,6 @@ def _reason(action: Action, base: Row) -> str:
             return ""
         case Await():
             return "a run was interrupted; it is finished once that run is proven gone"
-        case Refuse():
-            return str(_refused(action))
         case Mint(disable_first=False):
             return "inference was switched off elsewhere" if _was_on(base) else "inference is off"
         case Mint():
@@ -210,10 +239,33 @@ def _reason(action: Action, base: Row) -> str:
     return "the Vault copy or its marks were changed; restored with the same key"
 
 
-def _refused(action: Refuse) -> Refused:
-    """With the names that a manifest has for things."""
-    about = "lostKey" if action.about == "on_lost_key" else action.about
-    return Refused(action.reason, about=about, hint=action.hint and action.hint.replace("on_lost_key", "lostKey"))
+def _refused(action: Refuse, desired: Desired, actual: Actual) -> Refused:
+    """With the names that a manifest has for things, and the commands that keep the key."""
+    hint = _way_out(action, desired, actual) or (action.hint or "").replace("on_lost_key", "lostKey")
+    return Refused(action.reason, about=_NAMES.get(action.about or "", action.about), hint=hint or None)
+
+
+def _way_out(action: Refuse, desired: Desired, actual: Actual) -> str | None:
+    """How to have an account without a new key; None where there is no such way."""
+    label, record = actual.stored.label, actual.record
+    match action.about:
+        case "vault.path" if label is None and actual.status.enabled:
+            return f"If it is the key in use, {_ADOPT} takes it as it is; else choose another `vault.path`."
+        case "vault.path" if label and label.minted and label.account == desired.account:
+            return f"Once its owner lets go of it, {_TAKE_OVER} keeps the key; else choose another `vault.path`."
+        case "credentials":
+            there = f"`vault.path` as at {record.minted.location}" if record and record.minted else "their `vault.path`"
+            return (
+                f"Manage an account in one place. To take it over with the same key, declare {there}, then "
+                f"{_TAKE_OVER}; `adopt: remint` replaces the key."
+            )
+        case "adopt" if desired.mode is Mode.ENABLED:
+            return (
+                f"If its key is known, store it in {desired.location}, field {desired.field}, then {_ADOPT}: the same "
+                "key, no outage. `adopt: remint` mints a new one (whoever uses the old one is cut off); "
+                "`adopt: observe` leaves it alone."
+            )
+    return None
 
 
 def _condition(desired: Desired, actual: Actual, action: Action, *, was_on: bool) -> Condition:
@@ -271,7 +323,7 @@ def _pair(config: tuple[float, int] | None) -> str:
 def _judged(made: Row) -> Row:
     """Whether the difference is drift, and what is then to be done about it."""
     declared, entry = made.declared, made.entry
-    if made.kind not in _HEALS or declared is None or entry is None or entry.declared != declaration(declared):
+    if made.kind not in _HEALS or declared is None or not _is_applied(declared, entry):
         return made
     made = replace(made, drifted=True)
     if declared.drift is Drift.HEAL:
@@ -279,13 +331,18 @@ def _judged(made: Row) -> Row:
     return replace(made, kind=Kind.REPORT, reason=f"{made.reason} (`drift: report`: left as it is)", topup=None)
 
 
-def _of_another(base: Row, found: str) -> Row:
-    recorded = base.entry.account if base.entry else ""
-    error = Refused(
-        f"these credentials speak for account {found}, but {base.name} was applied to {recorded}.",
+def of_another(name: str, recorded: str, found: str, marks: Sequence[str] = ()) -> Refused:
+    """The error where credentials speak for account `found`; `marks` are the owner marks that the fleet has on that."""
+    others = sorted({mark.rpartition("/")[2] for mark in marks})
+    whose = f"are those of {' and '.join(others)}: they speak" if others else "speak"
+    return Refused(
+        f"these credentials {whose} for account {found}, but {name} was applied to {recorded}.",
         about="credentials",
         hint="Point them at that account's JWT, or give the new account a name of its own.",
     )
+
+
+def _refused_row(base: Row, error: Refused) -> Row:
     return replace(base, kind=Kind.REFUSED, condition=Condition.CREDENTIALS_INVALID, reason=str(error), error=error)
 
 

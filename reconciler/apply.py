@@ -3,8 +3,8 @@
 One account's failure stops no other; an end that was asked for begins no new account and abandons none.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from threading import Event
@@ -17,16 +17,12 @@ from pulumi_pinata.core.model import Desired, Mode, OnLostKey, Outcome
 from pulumi_pinata.core.ports import PinataApi, Ports
 from pulumi_pinata.core.relocate import relocate
 from pulumi_pinata.core.secret import PrivateKey
-from reconciler import inventory
-from reconciler.account import declaration
 from reconciler.conditions import of_error
-from reconciler.fleetplan import MINTS, Condition, Ending, FleetPlan, Kind, Result, Row
-from reconciler.inventory import Entry, Home, Inventory, counted, home_document, home_of
+from reconciler.fleetplan import Condition, Ending, FleetPlan, Kind, Result, Row
+from reconciler.inventory import Entry
+from reconciler.keeper import Keeper
 from reconciler.pool import each
-from reconciler.settings_document import to_document
 from reconciler.upstreams import Access
-
-_LEFT = frozenset({Kind.SKIP, Kind.ERROR, Kind.REFUSED})
 
 
 def apply(
@@ -49,7 +45,7 @@ def apply(
     end, that is raised too, unless `unnoted` takes it.
     """
     stop = stop or Event()
-    keeper = _Keeper(plan, access, now.date().isoformat())
+    keeper = Keeper(plan, access, now.date().isoformat())
     unkept = keeper.before()
     results: list[Result] = []
     minted: set[str] = set()
@@ -58,6 +54,7 @@ def apply(
         try:
             if found := unkept.get(row.name):
                 return Result(row, Ending.FAILED, row.condition, error=found)
+            keeper.require(row)
             if refused := _refused(row, begins):
                 return Result(row, Ending.FAILED, row.condition, error=refused)  # untouched: it is as it was found
             return _carried_out(row, access, lambda line: notice(row.name, line), lambda: minted.add(row.name))
@@ -145,97 +142,3 @@ class _Counted:
             raise
         self._minted()
         return key
-
-
-class _Keeper:
-    """Writes the inventories of a plan's homes."""
-
-    def __init__(self, plan: FleetPlan, access: Access, today: str) -> None:
-        self._plan = plan
-        self._access = access
-        self._today = today
-        self._known: dict[Home, Inventory] = dict(plan.inventories)
-        self._rows: dict[Home, list[Row]] = {}
-        self._reach = {home_of(row.settings): row.settings for row in plan.rows if row.settings}
-        for row in plan.rows:
-            if row.declared and row.settings and row.kind not in _LEFT and row.declared.mode is not Mode.OBSERVED:
-                self._rows.setdefault(home_of(row.settings), []).append(row)
-        for row in plan.rows:
-            for former in (row.moved_from, row.entry):
-                if former:
-                    # One that was edited by hand is the trouble of its account alone.
-                    with suppress(PinataError):
-                        settings = former.settings()
-                        self._reach.setdefault(home_of(settings), settings)
-        self._documents = [home_document(settings) for settings in self._reach.values()]
-
-    def before(self) -> dict[str, PinataError]:
-        """Every account that may be minted is in the inventory before it is: whatever happens, it is not forgotten.
-
-        Mints are counted as they are begun, so that a crash forgets none.
-        Returns the errors of accounts whose home did not take it; raises one where no home did.
-        """
-        failed: dict[Home, PinataError] = {}
-        for home, rows in self._rows.items():
-            entries = {row.name: self._begun(row) for row in rows}
-            try:
-                self._update(home, lambda known, new=entries: {**known, **new})  # type: ignore[misc]
-            except PinataError as error:
-                failed[home] = error
-        if failed and len(failed) == len(self._rows):
-            raise next(iter(failed.values()))
-        return {row.name: error for home, error in failed.items() for row in self._rows.pop(home)}
-
-    def after(self, results: list[Result], minted: Collection[str]) -> None:
-        """Note what was applied in full, and let go of what is gone; mints that were not made are not counted."""
-        unmade = {result.row.name for result in results if result.row.kind in MINTS} - set(minted)
-        done = {result.row.name for result in results if result.ending is Ending.DONE}
-        gone: dict[Home, set[str]] = {}
-        for row in self._plan.rows:
-            former = row.moved_from or (row.entry if row.kind in (Kind.PRUNE, Kind.FORGET) else None)
-            if row.declared and row.declared.mode is Mode.OBSERVED:
-                former = row.entry  # only looked at now: nothing may switch it off once it is gone from the manifests
-            if former and (row.name in done or row.kind is Kind.NONE):
-                with suppress(PinataError):
-                    gone.setdefault(home_of(former.settings()), set()).add(row.name)
-        for home in {*self._rows, *gone}:
-            whole = {
-                row.name: declaration(row.declared)
-                for row in self._rows.get(home, ())
-                if row.declared and (row.name in done or row.kind is Kind.NONE)
-            }
-            names = gone.get(home, set())
-            uncounted = unmade & {row.name for row in self._rows.get(home, ())}
-
-            def change(
-                known: Mapping[str, Entry],
-                whole: Mapping[str, str] = whole,
-                names: set[str] = names,
-                fewer: set[str] = uncounted,
-            ) -> dict[str, Entry]:
-                kept = {name: entry for name, entry in known.items() if name not in names}
-                for name in fewer & kept.keys():
-                    if kept[name].day == self._today:
-                        kept[name] = replace(kept[name], mints=max(0, kept[name].mints - 1))
-                return {name: replace(entry, declared=whole.get(name, entry.declared)) for name, entry in kept.items()}
-
-            self._update(home, change)
-
-    def _begun(self, row: Row) -> Entry:
-        old, declared = row.entry, row.declared
-        entry = Entry(
-            row.name,
-            row.account or "",
-            to_document(row.settings) if row.settings else {},
-            prune=bool(declared and declared.prune),
-            protect=bool(declared and declared.protect),
-            declared=old.declared if old else "",
-            day=old.day if old else "",
-            mints=old.mints if old else 0,
-        )
-        return counted(entry, self._today) if row.kind in MINTS else entry
-
-    def _update(self, home: Home, change: Callable[[Mapping[str, Entry]], dict[str, Entry]]) -> None:
-        documents = self._access.documents(self._reach[home])
-        known = self._known.get(home, Inventory())
-        self._known[home] = inventory.update(documents, self._plan.fleet, known, change, self._documents)

@@ -31,6 +31,7 @@ def make_plan(
     only: Collection[str] | None = None,
     resting: Mapping[str, Row] = MappingProxyType({}),
     changed_first: bool = False,
+    deep: bool = False,
     stop: Event | None = None,
     seen: Callable[[Row], None] = lambda row: None,
     tick: Callable[[], object] = lambda: None,
@@ -38,7 +39,8 @@ def make_plan(
     """Observe and decide for all accounts, at most `workers` at a time; `seen` is told of each row as it comes.
 
     `only` restricts the plan to some declared accounts; `resting` are rows of such as are not to be looked at, as they
-    were found before. With `changed_first`, those whose declaration was not yet applied in full come first.
+    were found before. With `changed_first`, those whose declaration was not yet applied in full come first. A `deep`
+    look costs a call to Pinata more for each: see `account.look`.
     """
     stop = stop or Event()
     ledger = Ledger.read(manifest.fleet, (each.settings for each in manifest.accounts), access, manifest.home)
@@ -51,7 +53,7 @@ def make_plan(
         home = home_of(declared.settings)
         moved = ledger.elsewhere(declared.name, home)
         base = account.blank(declared, ledger.entry(declared.name, home) or moved)
-        return _guarded(lambda: _declared(base, declared, moved, manifest, ledger, access, now), base)
+        return _guarded(lambda: _declared(base, declared, moved, manifest, ledger, access, now, deep), base)
 
     for declared, row in each(chosen, look, workers=workers, stop=stop, tick=tick):
         rows.append(row or Row(declared.name, Kind.ERROR, Condition.SUSPENDED, STOPPED, declared=declared))
@@ -87,15 +89,17 @@ def _declared(
     ledger: Ledger,
     access: Access,
     now: datetime,
+    deep: bool,
 ) -> Row:
     home = home_of(declared.settings)
     if declared.name in manifest.frozen:
         return replace(base, reason="its manifest has errors, so it is left as it is")
     if declared.suspend:
-        return replace(base, reason="suspended: nothing is looked at or done")
+        known = access.identity(declared.settings)  # so that what is gone from the manifests is not taken for it
+        return replace(base, account=known, reason="suspended: nothing is looked at or done")
     if home in ledger.failures:
         return account.failed(base, ledger.failures[home])
-    return account.row(base, declared, moved, ledger.owners, access, now)
+    return account.row(base, declared, moved, ledger.owners, access, now, deep=deep)
 
 
 def _undeclared(base: Row, entry: Entry, manifest: Manifest, rows: list[Row], access: Access) -> Row:

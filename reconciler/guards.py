@@ -61,7 +61,7 @@ def allowed(plan: FleetPlan, verdict: Verdict) -> FleetPlan:
     """The plan without what is held back."""
     if verdict.refuses_all:
         return replace(plan, rows=())
-    return replace(plan, rows=tuple(row for row in plan.rows if row.name not in verdict.names))
+    return replace(plan, rows=_kept(plan, tuple(row for row in plan.rows if row.name not in verdict.names)))
 
 
 def healing(plan: FleetPlan, verdict: Verdict) -> FleetPlan:
@@ -75,6 +75,13 @@ def healing(plan: FleetPlan, verdict: Verdict) -> FleetPlan:
     held = verdict.names
     rows = (row for row in plan.rows if row.drifted and not row.outage and row.name not in held)
     return replace(plan, rows=tuple(rows))
+
+
+def _kept(plan: FleetPlan, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Without the former names of accounts that are held back: by those, their marks in Vault are known as ours."""
+    names = {row.name for row in rows}
+    back = {row.account for row in plan.rows if row.declared and row.account and row.name not in names}
+    return tuple(row for row in rows if not (row.kind is Kind.FORGET and row.entry and row.entry.account in back))
 
 
 def _empty(plan: FleetPlan) -> list[Held]:

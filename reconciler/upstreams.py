@@ -11,7 +11,7 @@ from typing import Protocol
 from pulumi_pinata.adapters.vault_kv import VaultStore
 from pulumi_pinata.core.errors import PinataError, Transient
 from pulumi_pinata.core.settings import Settings
-from pulumi_pinata.wiring import Connections, Session, session
+from pulumi_pinata.wiring import Connections, Session, local_identity, session
 from reconciler.conditions import is_outage, of_error
 from reconciler.fleetplan import Condition
 from reconciler.inventory import Documents, default_settings, home_of
@@ -32,6 +32,10 @@ class Access(Protocol):
 
     def documents(self, settings: Settings) -> Documents:
         """The documents at the home of an account."""
+        ...
+
+    def identity(self, settings: Settings) -> str | None:
+        """The account's fingerprint as far as this machine alone can tell."""
         ...
 
     def default_home(self) -> Settings | None:
@@ -82,7 +86,7 @@ class Upstreams:
     def account(self, settings: Settings, notice: Callable[[str], None]) -> Iterator[Session]:
         """See `Access.account`; begins when the services may be asked, or fails at once while they do not answer."""
         pinata, vault = self._api(settings.api_url), self._vault(settings)
-        self._admit(pinata, "pinata", "api_url")
+        self._admit(pinata, "pinata", "apiUrl")
         try:
             self._admit(vault, "vault", "vault.address")
         except PinataError:
@@ -107,6 +111,10 @@ class Upstreams:
             return operation == "document" and self._again(attempt, error)
 
         return metered(self._connections.store(settings.vault, settings.timeout), self._of_vault, again)
+
+    def identity(self, settings: Settings) -> str | None:
+        """See `Access.identity`."""
+        return local_identity(settings, self._connections.environ)
 
     def default_home(self) -> Settings | None:
         """See `Access.default_home`: the Vault that the environment names."""

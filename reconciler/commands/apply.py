@@ -2,7 +2,7 @@
 
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from threading import Event
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pulumi_pinata.core.errors import Refused
+from pulumi_pinata.core.errors import PinataError, Refused
 from reconciler import planfile, report, terminal
 from reconciler.apply import apply
 from reconciler.commands import options, passes
@@ -103,13 +103,23 @@ def carried_out(
         return 1
     if chosen.changes and not yes:
         _ask(chosen)
+    unnoted: list[PinataError] = []
     with passes.graceful() as stop:
-        results = _apply(chosen, access, workers, stop, listener or Listener())
+        results = _apply(chosen, access, workers, stop, listener or Listener(), unnoted.append)
     _print(results, plan, verdict, output)
-    return _code(plan, verdict, results)
+    for error in unnoted:
+        click.echo(f"it is done, but could not be noted in the inventory; apply again. {error}", err=True)
+    return 3 if unnoted else _code(plan, verdict, results)
 
 
-def _apply(plan: FleetPlan, access: Upstreams, workers: int, stop: Event, listener: Listener) -> list[Result]:
+def _apply(
+    plan: FleetPlan,
+    access: Upstreams,
+    workers: int,
+    stop: Event,
+    listener: Listener,
+    unnoted: Callable[[PinataError], None],
+) -> list[Result]:
     run = secrets.token_hex(4)
 
     def seen(result: Result) -> None:
@@ -126,6 +136,7 @@ def _apply(plan: FleetPlan, access: Upstreams, workers: int, stop: Event, listen
             notice=lambda name, line: click.echo(f"{name}: {line}", err=True),
             begins=lambda row: listener.begins(row, run, None),
             seen=seen,
+            unnoted=unnoted,
         )
 
 

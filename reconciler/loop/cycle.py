@@ -52,6 +52,7 @@ class Cycle:
         resting: Mapping[str, Row],
         only: Collection[str] | None = None,
         changed_first: bool = False,
+        deep: bool = False,
         refused: bool = False,
     ) -> Passed:
         """Look at all accounts, or `only` some, and bring them to what is declared.
@@ -69,6 +70,7 @@ class Cycle:
             only=only,
             resting=resting,
             changed_first=changed_first,
+            deep=deep,
             stop=self.stop,
             seen=lambda row: self._alive(),
             tick=self._alive,

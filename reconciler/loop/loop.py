@@ -26,6 +26,7 @@ from reconciler.manifest.declared import Declared, Manifest
 _GAP = 5.0  # between passes over failing accounts, since each reads the inventory too; and between early polls
 _LONGEST_WAIT = 15.0  # so that the loop gives a sign of life, and sees credentials that were replaced
 _FIRST_RATE = 20.0
+_DEEP = 12  # one pass in so many reads both generation markers
 _OF_COMMIT = "--allowed-signers"  # what is wrong then is the commit, and the next one may be signed
 _SYNC_GAP = 600.0  # between syncs that also try refused JWTs again: every push may be one
 
@@ -87,6 +88,7 @@ class Loop:
         self._resting: dict[str, Row] = {}
         self._poll_at = self._whole_at = self._retry_at = 0.0
         self._broken = 0
+        self._wholes = 0
         self._first = True
         self._refused = False
         self._agreed: Manifest | None = None
@@ -212,7 +214,9 @@ class Loop:
             # Many reconcilers that start at once, after an outage say, do not all ask for everything at once.
             self._around.slow(max(_FIRST_RATE, 2 * len(manifest.accounts) / self._intervals.whole))
         held = self._contents(each for each in manifest.accounts if each.name not in resting)
-        passed = self._cycle.once(manifest, resting=resting, changed_first=self._first)
+        deep = self._wholes % _DEEP == 0
+        self._wholes += 1
+        passed = self._cycle.once(manifest, resting=resting, changed_first=self._first, deep=deep)
         if self._first:
             self._around.slow(None)
             self._first = False

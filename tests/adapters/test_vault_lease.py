@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
@@ -569,3 +569,29 @@ def test_a_home_that_is_no_longer_used_is_let_go_of(
 
         assert (inf, None) == (connections.keep_alive(), connections.login_expiry())
         connections.store(wanted.vault, 4.0).stat(PLACE)
+
+
+def test_logins_are_made_anew_side_by_side(desk: Desk, tmp_path: Path) -> None:
+    desk.role(token_ttl="1h")
+    secret = tmp_path / "secret-id"
+    secret.write_text(desk.secret_id)
+    role_id = str(desk.approle().name)
+    wanted = settings(desk, tmp_path, {"method": "approle", "role_id": role_id, "secret_id": f"file:{secret}"})
+    with Connections({}, lasting=True) as connections:
+        for timeout in (10.0, 11.0, 12.0):  # each is a login of its own
+            connections.store(wanted.vault, timeout).stat(PLACE)
+        for store in connections._all():
+            store.lease._clock = Clock(ahead=3601)
+        all_at_once, alone = Barrier(3), []
+
+        def meet(_method: str, path: str) -> None:
+            try:
+                all_at_once.wait(2)
+            except BrokenBarrierError:
+                alone.append(path)
+
+        desk.proxy.fault = meet
+        connections.keep_alive()
+
+        assert ([], []) == (alone, connections.login_problems())
+    assert 6 == desk.count(LOGIN)

@@ -58,6 +58,7 @@ class FakeDocuments:
         self.documents: dict[str, tuple[Mapping[str, Any], int]] = {}
         self.writes = 0
         self.down: PinataError | None = None
+        self.read_only: PinataError | None = None
         self.before_write: Callable[[], object] | None = None
 
     def document(self, path: str) -> tuple[Mapping[str, Any] | None, int]:
@@ -66,8 +67,8 @@ class FakeDocuments:
         return self.documents.get(path, (None, 0))
 
     def put_document(self, path: str, data: Mapping[str, Any], cas: int) -> int:
-        if self.down:
-            raise self.down
+        if error := self.down or self.read_only:
+            raise error
         if effect := self.before_write:
             self.before_write = None
             effect()
@@ -109,7 +110,7 @@ class FakeCredits:
 
 @dataclass
 class FakeFleet:
-    """`Access`; accounts come into being when they are asked for."""
+    """`Access`; accounts come into being when they are asked for. `opening` is called as an account is being opened."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     vaults: dict[str, FakeVault] = field(default_factory=dict)
@@ -121,6 +122,7 @@ class FakeFleet:
     gates: dict[str, Gate] = field(default_factory=dict)
     default: Settings | None = None
     opened: list[str] = field(default_factory=list)
+    opening: Callable[[str], object] = lambda name: None
 
     def __post_init__(self) -> None:
         self._lock = Lock()
@@ -132,6 +134,7 @@ class FakeFleet:
         with self._lock:
             self.opened.append(name)
             run = len(self.opened)
+        self.opening(name)
         if name in self.broken:
             raise self.broken[name]
         ports = Ports(
@@ -148,6 +151,11 @@ class FakeFleet:
 
     def documents(self, settings: Settings) -> FakeDocuments:
         return self.homes.setdefault(str(home_of(settings)), FakeDocuments())
+
+    def identity(self, settings: Settings) -> str | None:
+        assert isinstance(settings.credentials, EnvReference)
+        name = self.identities.get(settings.credentials.name, settings.credentials.name)
+        return None if name in self.broken else f"account-{name}"
 
     def default_home(self) -> Settings | None:
         return self.default

@@ -1,15 +1,16 @@
 """Carrying a plan out: one account's failure stops no other, and the inventory never forgets a mint."""
 
+import json
 from threading import Event
 
 import pytest
 from doubles import Gate, Killed
 from fake_fleet import NOW, FakeFleet, declared, manifest
 
-from pulumi_pinata.core.errors import Refused, Transient
+from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient, Unfunded
 from reconciler import inventory
 from reconciler.apply import apply
-from reconciler.fleetplan import Condition, Ending, Kind
+from reconciler.fleetplan import Condition, Ending, Kind, Row
 
 
 @pytest.fixture
@@ -58,6 +59,70 @@ def test_nothing_is_minted_when_the_inventory_cannot_be_written(fleet: FakeFleet
         apply(plan, fleet, workers=1, now=NOW)
 
     assert fleet.pinata("a").live is None
+
+
+def test_an_inventory_that_cannot_be_written_stops_the_accounts_of_its_home_alone(fleet: FakeFleet) -> None:
+    other = declared("b", inputs={"vault": {"address": "https://other.example"}})
+    wanted = manifest(declared("a"), other)
+    fleet.documents(other.settings).read_only = Refused("this Vault login may not write.", about="vault.auth")
+
+    a, b = fleet.apply(wanted)
+
+    assert (Ending.DONE, Ending.FAILED) == (a.ending, b.ending)
+    assert (fleet.key("a"), None) == (fleet.pinata("a").live, fleet.pinata("b").live)
+    assert "this Vault login may not write" in str(b.error)
+
+
+def test_an_inventory_that_cannot_be_written_at_the_end_is_told_beside_what_was_done(fleet: FakeFleet) -> None:
+    plan = fleet.plan(manifest(declared("a")))
+    documents = fleet.documents(declared("a").settings)
+    sealed = Transient("Vault is sealed.")
+    told: list[PinataError] = []
+
+    results = apply(
+        plan,
+        fleet,
+        workers=1,
+        now=NOW,
+        seen=lambda result: setattr(documents, "read_only", sealed),
+        unnoted=told.append,
+    )
+
+    assert ([Ending.DONE], [sealed]) == ([result.ending for result in results], told)
+
+
+def test_an_entry_that_was_edited_by_hand_is_the_trouble_of_its_account_alone(fleet: FakeFleet) -> None:
+    wanted = manifest(declared("a"), declared("b"))
+    fleet.apply(wanted)
+    ((path, (data, version)),) = (documents := fleet.documents(declared("a").settings)).documents.items()
+    accounts = json.loads(data["accounts"])
+    accounts["b"]["input.timeout"] = "soon"
+    documents.documents[path] = ({**data, "accounts": json.dumps(accounts)}, version)
+    fleet.pinata("a").disable()
+
+    (result,) = fleet.apply(wanted)
+
+    assert ("a", Ending.DONE) == (result.row.name, result.ending)
+    assert fleet.key("a") == fleet.pinata("a").live
+
+
+def test_mints_are_counted_unless_it_is_certain_that_none_was_made(fleet: FakeFleet) -> None:
+    lost = fleet.gates["lost"] = Gate()
+    for nth in range(1, 99):
+        lost.on("pinata.enable", Ambiguous("no reply."), nth=nth, after=True)
+    fleet.gates["poor"] = Gate().on("pinata.enable", Unfunded("Pinata wants credits first (402)."))
+    fleet.gates["late"] = Gate().on("pinata.enable", Transient("Pinata could not be reached."))
+
+    def begins(row: Row) -> None:
+        if row.name == "unheard":
+            raise Refused("the audit log cannot be written.", about="--audit-log")
+
+    names = ("late", "lost", "made", "poor", "unheard")
+    apply(fleet.plan(manifest(*(declared(name) for name in names))), fleet, workers=1, now=NOW, begins=begins)
+
+    assert {"late": 0, "lost": 1, "made": 1, "poor": 0, "unheard": 0} == {
+        name: entry.mints for name, entry in kept(fleet).items()
+    }
 
 
 def test_a_kill_at_any_moment_forgets_no_account_that_was_minted(fleet: FakeFleet) -> None:

@@ -3,17 +3,19 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from threading import Barrier
 
 import pytest
 from fake_fleet import FLEET, FakeDocuments, FakeFleet, declared, manifest, settings
 
 from pulumi_pinata import properties
-from pulumi_pinata.core.errors import Ambiguous, Conflict, Refused
+from pulumi_pinata.core.errors import Ambiguous, Conflict, Refused, Transient
 from pulumi_pinata.sandbox.openbao import OpenBao
 from pulumi_pinata.sandbox.openbao_setup import Provisioned
 from pulumi_pinata.wiring import Connections
 from reconciler import inventory
 from reconciler.inventory import Entry, Inventory, counted, home_document, home_of
+from reconciler.ledger import Ledger
 from reconciler.settings_document import from_document, to_document
 
 PATH = f"{inventory.FLEETS}/{FLEET}"
@@ -147,6 +149,27 @@ def test_a_document_of_a_later_version_is_left_alone() -> None:
 
     with pytest.raises(Refused, match="newer version"):
         inventory.read(documents, FLEET)
+
+
+def test_the_inventories_of_many_homes_are_read_side_by_side() -> None:
+    all_at_once = Barrier(4)
+
+    class Slow(FakeDocuments):
+        def document(self, path: str) -> tuple[Mapping[str, object] | None, int]:
+            all_at_once.wait(5)
+            return super().document(path)
+
+    fleet = FakeFleet()
+    places = [settings(name, vault={"address": f"https://{name}.example"}) for name in "abcd"]
+    fleet.homes = {str(home_of(place)): Slow() for place in places}
+    fleet.documents(places[3]).down = Transient("no answer.")
+
+    ledger = Ledger.read(FLEET, places, fleet)
+
+    assert ({home_of(place) for place in places[:3]}, {home_of(places[3])}) == (
+        set(ledger.inventories),
+        set(ledger.failures),
+    )
 
 
 def test_mints_are_counted_by_the_day() -> None:

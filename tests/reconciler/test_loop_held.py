@@ -136,3 +136,17 @@ def test_the_summary_of_a_pass_says_what_was_held_back(rig: Rig) -> None:
 
     assert rig.board.view.last is not None
     assert rig.board.view.last.summary.endswith("9 held back")
+
+
+def test_a_key_minted_elsewhere_that_only_the_listing_shows_is_found_within_an_hour(rig: Rig) -> None:
+    pinata = rig.fleet.pinata("a")
+    pinata.variant = replace(pinata.variant, created_at_stays=True)
+    rig.commit(declared("a"))
+    rig.run(10)
+    pinata.enable()  # a person, who did not store it
+    assert rig.fleet.key("a") != pinata.live
+
+    rig.run(3700)
+
+    assert rig.fleet.key("a") == pinata.live
+    assert EventKind.DRIFT in rig.heard.kinds("a")

@@ -149,7 +149,7 @@ def test_a_service_that_fails_in_a_row_is_left_alone_and_then_asked_again(
     for each in settings[:5]:
         failing(each)
     refused = failing(settings[5])
-    assert ("api_url", "It is tried again in 4 s.", 4.0) == (refused.about, refused.hint, refused.retry_after)
+    assert ("apiUrl", "It is tried again in 4 s.", 4.0) == (refused.about, refused.hint, refused.retry_after)
     assert "was not asked" in refused.message
     clock.now += 4.0
     ask(access, settings[6])
@@ -185,6 +185,24 @@ def test_retry_after_holds_back_the_next_account(
     ask(access, settings[1])
 
     assert 1.0 == pytest.approx(sum(clock.slept))
+
+
+def test_a_stop_ends_the_wait_of_an_account_for_its_turn(
+    connections: Connections, settings: list[Settings], clock: Clock
+) -> None:
+    stop = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        if len(clock.slept) == 3:
+            stop.set()
+
+    access = Upstreams(connections, rate=0.01, clock=clock, sleep=sleep, stop=stop)
+    ask(access, settings[0])
+
+    with pytest.raises(Transient, match="asked to stop"):
+        ask(access, settings[1])
+    assert [1.0] * 3 == clock.slept
 
 
 def test_a_refusal_of_one_account_says_nothing_about_the_service(

@@ -1,0 +1,169 @@
+"""Keeps the inventory in step with what an apply does: written before anything is minted, and after."""
+
+import math
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from threading import Lock
+
+from pulumi_pinata.core.errors import Conflict, PinataError
+from pulumi_pinata.core.model import Mode
+from reconciler import inventory
+from reconciler.account import declaration
+from reconciler.fleetplan import MINTS, Ending, FleetPlan, Kind, Result, Row
+from reconciler.inventory import Entry, Home, Inventory, counted, home_document, home_of
+from reconciler.settings_document import to_document
+from reconciler.upstreams import Access
+
+_LEFT = frozenset({Kind.SKIP, Kind.ERROR, Kind.REFUSED})
+_MINTING = MINTS | {Kind.RESUME}
+_FRESH = 5.0  # seconds for which an inventory counts as just read: it is large, and there may be many accounts
+
+
+class Keeper:
+    """Writes the inventories of a plan's homes; `require` is for any thread."""
+
+    def __init__(self, plan: FleetPlan, access: Access, today: str) -> None:
+        self._plan = plan
+        self._access = access
+        self._today = today
+        self._known: dict[Home, Inventory] = dict(plan.inventories)
+        self._lock = Lock()
+        self._read_at: dict[Home, float] = {}
+        self._rows: dict[Home, list[Row]] = {}
+        self._reach = {home_of(row.settings): row.settings for row in plan.rows if row.settings}
+        for row in plan.rows:
+            if row.declared and row.settings and row.kind not in _LEFT and row.declared.mode is not Mode.OBSERVED:
+                self._rows.setdefault(home_of(row.settings), []).append(row)
+        for row in plan.rows:
+            for former in (row.moved_from, row.entry):
+                if former:
+                    # One that was edited by hand is the trouble of its account alone.
+                    with suppress(PinataError):
+                        settings = former.settings()
+                        self._reach.setdefault(home_of(settings), settings)
+        self._documents = [home_document(settings) for settings in self._reach.values()]
+
+    def before(self) -> dict[str, PinataError]:
+        """Every account that may be minted is in the inventory before it is: whatever happens, it is not forgotten.
+
+        Mints are counted as they are begun, so that a crash forgets none.
+        Returns the errors of accounts whose home did not take it; raises one where no home did.
+        """
+        failed: dict[Home, PinataError] = {}
+        for home, rows in self._rows.items():
+            entries = {row.name: self._begun(row) for row in rows}
+            try:
+                self._update(home, lambda known, new=entries: {**known, **new})  # type: ignore[misc]
+                self._read_at[home] = time.monotonic()
+            except PinataError as error:
+                failed[home] = error
+        if failed and len(failed) == len(self._rows):
+            raise next(iter(failed.values()))
+        return {row.name: error for home, error in failed.items() for row in self._rows.pop(home)}
+
+    def require(self, row: Row) -> None:
+        """Raise Conflict where another run has let go of an account since: minted now, nobody would switch it off.
+
+        A run by a later commit does so, while this one, by an earlier, is slow or was paused.
+        """
+        home = home_of(row.settings) if row.settings else None
+        if home is None or row.kind not in _MINTING or row not in self._rows.get(home, ()):
+            return
+        with self._lock:
+            if time.monotonic() - self._read_at.get(home, -math.inf) > _FRESH:
+                documents = self._access.documents(self._reach[home])
+                self._known[home] = inventory.read(documents, self._plan.fleet)
+                self._read_at[home] = time.monotonic()
+            known = self._known[home].entries
+        if row.name not in known:
+            hint = "Plan again, by the manifests of now."
+            raise Conflict("another run has let go of this account since it was planned.", about=row.name, hint=hint)
+
+    def after(self, results: Collection[Result], minted: Collection[str]) -> None:
+        """Note what was applied in full, and let go of what is gone.
+
+        Mints that were not made are not counted; what was minted and forgotten by another run since is kept.
+        Raises PinataError when a home does not take it; the others have by then.
+        """
+        unmade = {result.row.name for result in results if result.row.kind in MINTS} - set(minted)
+        done = {result.row.name for result in results if result.ending is Ending.DONE}
+        gone = self._gone(done)
+        errors: list[PinataError] = []
+        for home in {*self._rows, *gone}:
+            rows = self._rows.get(home, [])
+            whole = {
+                row.name: declaration(row.declared)
+                for row in rows
+                if row.declared and (row.name in done or row.kind is Kind.NONE)
+            }
+            back = {
+                row.name: replace(self._begun(row), declared="")
+                for row in rows
+                if row.name in done and row.kind in _MINTING
+            }
+            fewer = unmade & {row.name for row in rows}
+            try:
+                self._update(home, _Change(whole, gone.get(home, set()), back, fewer, self._today))
+            except PinataError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _gone(self, done: Collection[str]) -> dict[Home, set[str]]:
+        """The names that are let go of, by home."""
+        # A renamed account is ours by its former mark until the new one is written: its former entry vouches for that.
+        unmarked = {
+            row.account
+            for row in self._plan.rows
+            if row.declared and row.account and row.kind is not Kind.NONE and row.name not in done
+        }
+        gone: dict[Home, set[str]] = {}
+        for row in self._plan.rows:
+            if row.kind is Kind.FORGET and row.entry and row.entry.account in unmarked:
+                continue
+            former = row.moved_from or (row.entry if row.kind in (Kind.PRUNE, Kind.FORGET) else None)
+            if row.declared and row.declared.mode is Mode.OBSERVED:
+                former = row.entry  # only looked at now: nothing may switch it off once it is gone from the manifests
+            if former and (row.name in done or row.kind is Kind.NONE):
+                with suppress(PinataError):
+                    gone.setdefault(home_of(former.settings()), set()).add(row.name)
+        return gone
+
+    def _begun(self, row: Row) -> Entry:
+        old, declared = row.entry, row.declared
+        entry = Entry(
+            row.name,
+            row.account or "",
+            to_document(row.settings) if row.settings else {},
+            prune=bool(declared and declared.prune),
+            protect=bool(declared and declared.protect),
+            declared=old.declared if old else "",
+            day=old.day if old else "",
+            mints=old.mints if old else 0,
+        )
+        return counted(entry, self._today) if row.kind in MINTS else entry
+
+    def _update(self, home: Home, change: Callable[[Mapping[str, Entry]], dict[str, Entry]]) -> None:
+        documents = self._access.documents(self._reach[home])
+        known = self._known.get(home, Inventory())
+        self._known[home] = inventory.update(documents, self._plan.fleet, known, change, self._documents)
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What an apply has come to, on whatever entries are there by then."""
+
+    whole: Mapping[str, str]
+    gone: Collection[str]
+    back: Mapping[str, Entry]
+    fewer: Collection[str]
+    today: str
+
+    def __call__(self, known: Mapping[str, Entry]) -> dict[str, Entry]:
+        kept = {name: entry for name, entry in {**self.back, **known}.items() if name not in self.gone}
+        for name in self.fewer:
+            if name in kept and kept[name].day == self.today:
+                kept[name] = replace(kept[name], mints=max(0, kept[name].mints - 1))
+        return {name: replace(entry, declared=self.whole.get(name, entry.declared)) for name, entry in kept.items()}
