@@ -16,6 +16,7 @@ from pulumi_pinata.core.secret import Secret
 from pulumi_pinata.core.settings import AuthSettings, Settings
 
 _LONGEST = 64 * 1024
+_LOCAL = "Put it into an environment variable or a file, and write env:NAME or file:PATH."
 _SALT = secrets.token_bytes(32)
 
 
@@ -63,10 +64,13 @@ def local_secret(reference: str, about: str, environ: Mapping[str, str] | None =
 
     Raises Refused for what is no such reference, and never quotes it: it may be the secret itself.
     """
-    where, env = parse(reference, about), os.environ if environ is None else environ
+    try:
+        where = parse(reference, about)
+    except Refused:  # its hints are for an input that a vault: reference would do for
+        raise Refused("not a reference to a secret.", about=about, hint=_LOCAL) from None
     if isinstance(where, VaultReference):
-        raise Refused("there is no Vault to look this up in.", about=about, hint="Write env:NAME or file:PATH.")
-    return partial(read, where, about, env)
+        raise Refused("there is no Vault to look this up in.", about=about, hint=_LOCAL)
+    return partial(read, where, about, os.environ if environ is None else environ)
 
 
 def content_digest(settings: Settings, environ: Mapping[str, str] | None = None) -> str | None:

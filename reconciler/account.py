@@ -253,7 +253,7 @@ def _way_out(action: Refuse, desired: Desired, actual: Actual) -> str | None:
             return f"If it is the key in use, {_ADOPT} takes it as it is; else choose another `vault.path`."
         case "vault.path" if label and label.minted and label.account == desired.account:
             return f"Once its owner lets go of it, {_TAKE_OVER} keeps the key; else choose another `vault.path`."
-        case "credentials":
+        case "owner" if record and not desired.owns(record.owner):
             there = f"`vault.path` as at {record.minted.location}" if record and record.minted else "their `vault.path`"
             return (
                 f"Manage an account in one place. To take it over with the same key, declare {there}, then "

@@ -17,6 +17,7 @@ from pulumi_pinata.core.model import Desired, Mode, OnLostKey, Outcome
 from pulumi_pinata.core.ports import PinataApi, Ports
 from pulumi_pinata.core.relocate import relocate
 from pulumi_pinata.core.secret import PrivateKey
+from reconciler.account import renamed
 from reconciler.conditions import of_error
 from reconciler.fleetplan import Condition, Ending, FleetPlan, Kind, Result, Row
 from reconciler.inventory import Entry
@@ -59,7 +60,7 @@ def apply(
                 return Result(row, Ending.FAILED, row.condition, error=refused)  # untouched: it is as it was found
             return _carried_out(row, access, lambda line: notice(row.name, line), lambda: minted.add(row.name))
         except PinataError as error:
-            return Result(row, Ending.FAILED, of_error(error), error=error)
+            return Result(row, Ending.FAILED, of_error(error), error=renamed(error))
         except Exception as error:
             # As in `fleet`: a defect in one account must not keep the others from being healed.
             found = PinataError(f"an unexpected {type(error).__name__} came up.", hint="Report it; then plan again.")

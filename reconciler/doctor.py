@@ -8,6 +8,9 @@ from pathlib import Path
 from threading import Event
 
 from pulumi_pinata.core.errors import PinataError
+from pulumi_pinata.core.model import Record, Status
+from reconciler import account
+from reconciler.inventory import home_of
 from reconciler.ledger import Ledger
 from reconciler.manifest.declared import Declared, Manifest
 from reconciler.pool import each
@@ -39,47 +42,72 @@ def examine(
 ) -> list[Finding]:
     """Everything that a look can find."""
     findings = [Finding(str(p.place), Level.BAD, p.message, p.hint) for p in manifest.problems]
-    findings += _inventories(manifest, access)
+    ledger = Ledger.read(manifest.fleet, (each.settings for each in manifest.accounts), access, manifest.home)
+    findings += _inventories(manifest, ledger)
 
-    def look(declared: Declared) -> list[Finding]:
+    def look(declared: Declared) -> tuple[str | None, list[Finding]]:
         try:
-            return list(_account(declared, access))
-        except PinataError as error:
+            return _account(declared, ledger, access)
+        except PinataError as raised:
+            error = account.renamed(raised)
             about = f"{error.about}: " if error.about else ""
-            return [Finding(declared.name, Level.BAD, f"{about}{error.message}", error.hint or "")]
+            return None, [Finding(declared.name, Level.BAD, f"{about}{error.message}", error.hint or "")]
 
     accounts = [declared for declared in manifest.accounts if not declared.suspend]
-    found = []
+    found = {}
     for declared, of_account in each(accounts, look, workers=workers, stop=Event()):
-        found.append((declared.name, of_account or []))
+        found[declared.name] = of_account or (None, [])
         seen()
-    findings += [finding for _, of_account in sorted(found, key=lambda pair: pair[0]) for finding in of_account]
+    for name in sorted(found):
+        findings += found[name][1]
+    findings += _rivals({name: of_account for name, (of_account, _) in found.items() if of_account})
     return [*findings, *_escrow(environ)]
 
 
-def _inventories(manifest: Manifest, access: Access) -> Iterator[Finding]:
-    ledger = Ledger.read(manifest.fleet, (each.settings for each in manifest.accounts), access, manifest.home)
+def _inventories(manifest: Manifest, ledger: Ledger) -> Iterator[Finding]:
     for home, kept in ledger.inventories.items():
         yield Finding(str(home), Level.OK, f"login works; fleet {manifest.fleet} keeps {len(kept.entries)} account(s)")
     for home, error in ledger.failures.items():
         yield Finding(str(home), Level.BAD, error.message, error.hint or "")
 
 
-def _account(declared: Declared, access: Access) -> Iterator[Finding]:
-    settings = declared.settings
-    with access.account(settings, lambda line: None) as found:
-        ports, account = found.ports, found.account
+def _rivals(accounts: Mapping[str, str]) -> Iterator[Finding]:
+    """As a plan refuses them: two names for one account would fight over its one key."""
+    names: dict[str, list[str]] = {}
+    for name, found in sorted(accounts.items()):
+        names.setdefault(found, []).append(name)
+    for rivals in names.values():
+        if len(rivals) > 1:
+            said = f"{' and '.join(rivals)} are one account by their credentials."
+            yield Finding(rivals[0], Level.BAD, said, "Declare each account once.")
+
+
+def _account(declared: Declared, ledger: Ledger, access: Access) -> tuple[str | None, list[Finding]]:
+    """Its fingerprint, unless it is not the account that its name was applied to; and what was found of it."""
+    settings, home = declared.settings, home_of(declared.settings)
+    entry = ledger.entry(declared.name, home) or ledger.elsewhere(declared.name, home)
+    with access.account(settings, lambda line: None) as session:
+        ports, found = session.ports, session.account
         status = ports.pinata.status()
-        ports.store.preflight(settings.vault.location, account.fingerprint, seconds=2 * ports.lease)
-        record = ports.store.record(account.fingerprint)
+        if entry and entry.account != found.fingerprint:
+            marks = ledger.owners(found.fingerprint, declared.name)
+            raise account.of_another(declared.name, entry.account, found.fingerprint, marks)
+        ports.store.preflight(settings.vault.location, found.fingerprint, seconds=2 * ports.lease)
+        record = ports.store.record(found.fingerprint)
+    return found.fingerprint, list(_of_account(declared, found.expires_at, status, record))
+
+
+def _of_account(
+    declared: Declared, expires_at: float | None, status: Status, record: Record | None
+) -> Iterator[Finding]:
     yield Finding(
         declared.name,
         Level.OK,
         f"JWT accepted, inference {'on' if status.enabled else 'off'}, Vault would take a key at "
-        f"{settings.vault.location}",
+        f"{declared.settings.vault.location}",
     )
-    if account.expires_at is not None and account.expires_at - time.time() < _SOON:
-        days = max(0.0, (account.expires_at - time.time()) / 86400)
+    if expires_at is not None and expires_at - time.time() < _SOON:
+        days = max(0.0, (expires_at - time.time()) / 86400)
         yield Finding(
             declared.name,
             Level.WARNING,

@@ -87,5 +87,11 @@ def moved(saved: Saved, plan: FleetPlan) -> list[str]:
             lines.append(f"{name}: {'was not there' if old is None else 'is not there any more'}")
         elif old != new:
             facts = [key for key in old if old[key] != new.get(key)]
-            lines.append(f"{name}: {', '.join(f'{key} {old[key]} → {new.get(key)}' for key in facts)}")
+            lines.append(f"{name}: {', '.join(f'{key} {_shown(old[key])} → {_shown(new.get(key))}' for key in facts)}")
     return lines
+
+
+def _shown(fact: object) -> str:
+    if isinstance(fact, list):
+        return "/".join(f"{part:g}" for part in fact)
+    return "none" if fact is None or fact == "" else str(fact)

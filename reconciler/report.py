@@ -2,13 +2,16 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import yaml
 
-from reconciler.fleetplan import CHANGES, Ending, FleetPlan, Kind, Result, Row
+from pulumi_pinata.core.errors import PinataError
+from reconciler.fleetplan import CHANGES, FAILURES, Ending, FleetPlan, Kind, Result, Row
 from reconciler.guards import Verdict
+
+T = TypeVar("T")
 
 SIGNS = {
     Kind.NONE: "=",
@@ -23,6 +26,7 @@ SIGNS = {
     Kind.REFUSED: "x",
     Kind.ERROR: "x",
 }
+_MOST_NAMES = 3
 _MOST_ROWS = 200  # of a Markdown table: a comment on GitHub ends at 65,536 characters
 
 
@@ -52,17 +56,45 @@ def outcome(results: Sequence[Result]) -> str:
     return ", ".join(f"{counts[ending]} {ending.value}" for ending in Ending if counts[ending]) or "nothing to do"
 
 
+def together(items: Iterable[T], key: Callable[[T], Hashable | None]) -> list[list[T]]:
+    """Those of one key as one, at the place of the first of them; what has no key (None) stands alone."""
+    groups: dict[Hashable, list[T]] = {}
+    for number, item in enumerate(items):
+        found = key(item)
+        groups.setdefault((number,) if found is None else ("", found), []).append(item)
+    return list(groups.values())
+
+
+def names(found: Sequence[str], *, most: int = _MOST_NAMES) -> str:
+    """The first of the names, and how many more there are."""
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return f"{', '.join(found[:most])}{more}"
+
+
+def shown(plan: FleetPlan, *, all_rows: bool) -> list[list[Row]]:
+    """The rows to show a person: what is not as declared, or all; those that one thing has stopped are one."""
+    return together((row for row in plan.rows if row.kind is not Kind.NONE or all_rows), _stopped_by)
+
+
+def title(rows: Sequence[Row]) -> str:
+    """The name of a row, or how many accounts it stands for and the first of them."""
+    return rows[0].name if len(rows) == 1 else f"{_accounts(len(rows))}: {names([row.name for row in rows])}"
+
+
+def row_lines(rows: Sequence[Row]) -> list[str]:
+    """What a row says: its head, then a line each for why and for what it cuts off."""
+    row = rows[0]
+    path = f"  {row.path}" if len(rows) == 1 else ""
+    head = f"{SIGNS.get(row.kind, '~')} {row.kind.value:<8} {title(rows)}{path}  {row.condition.value}"
+    return [head, *(part for part in (row.reason, outage(row)) if part)]
+
+
 def plan_text(plan: FleetPlan, verdict: Verdict, *, all_rows: bool = False) -> str:
     """The plan in plain lines."""
     lines = [summary(plan)]
-    for row in plan.rows:
-        if row.kind is Kind.NONE and not all_rows:
-            continue
-        lines.append(f"  {SIGNS.get(row.kind, '~')} {row.kind.value:<8} {row.name}  {row.path}  {row.condition.value}")
-        if row.reason:
-            lines.append(f"      {row.reason}")
-        if cut := outage(row):
-            lines.append(f"      {cut}")
+    for rows in shown(plan, all_rows=all_rows):
+        head, *why = row_lines(rows)
+        lines += [f"  {head}", *(f"      {line}" for line in why)]
     return "\n".join([*lines, *footer(plan, verdict)])
 
 
@@ -78,8 +110,9 @@ def footer(plan: FleetPlan, verdict: Verdict) -> list[str]:
 def results_text(results: Sequence[Result]) -> str:
     """What an apply came to, in plain lines."""
     lines = []
-    for result in results:
-        lines.append(f"  {result.ending.value:<11} {result.row.kind.value:<8} {result.row.name}  {_now(result)}")
+    for alike in together(results, _failed_by):
+        result, named = alike[0], title([each.row for each in alike])
+        lines.append(f"  {result.ending.value:<11} {result.row.kind.value:<8} {named}  {_now(result)}")
         if result.error:
             lines.append(f"      {result.error}")
     return "\n".join([*lines, outcome(results)])
@@ -135,12 +168,12 @@ def plan_markdown(plan: FleetPlan, verdict: Verdict, *, all_rows: bool = False) 
         lines.append(">")
     if cuts:
         lines[-1] = ""
-    shown = [row for row in plan.rows if row.kind is not Kind.NONE or all_rows]
-    if shown:
+    groups = shown(plan, all_rows=all_rows)
+    if groups:
         lines += ["| | account | change | condition | Vault path | why |", "|---|---|---|---|---|---|"]
-        lines += [_markdown_row(row) for row in shown[:_MOST_ROWS]]
-        if len(shown) > _MOST_ROWS:
-            lines.append(f"| … | and {len(shown) - _MOST_ROWS} more | | | | |")
+        lines += [_markdown_row(rows) for rows in groups[:_MOST_ROWS]]
+        if len(groups) > _MOST_ROWS:
+            lines.append(f"| … | and {sum(map(len, groups[_MOST_ROWS:]))} more | | | | |")
         lines.append("")
     for line in footer(plan, verdict):
         lines.append(f"- {_escaped(line)}")
@@ -156,15 +189,33 @@ def results_markdown(results: Sequence[Result]) -> str:
         for result in results[:_MOST_ROWS]:
             cells = (result.row.name, result.row.kind.value, result.ending.value, result.row.path, _now(result))
             lines.append(f"| {' | '.join(_escaped(cell) for cell in cells)} |")
-    lines += [f"- **{_escaped(r.row.name)}**: {_escaped(str(r.error))}" for r in results if r.error]
+    for alike in together((result for result in results if result.error), _failed_by):
+        lines.append(f"- **{_escaped(title([each.row for each in alike]))}**: {_escaped(str(alike[0].error))}")
     return "\n".join(lines)
 
 
-def _markdown_row(row: Row) -> str:
-    cells = (row.name, row.kind.value, row.condition.value, f"`{_escaped(row.path)}`" if row.path else "", row.reason)
-    name, kind, condition, path, reason = cells
-    sign = SIGNS.get(row.kind, "~").strip()
-    return f"| `{sign or ' '}` | {_escaped(name)} | {kind} | {condition} | {path} | {_escaped(reason)} |"
+def _stopped_by(row: Row) -> Hashable | None:
+    if row.kind in FAILURES or row.kind is Kind.SKIP:
+        return row.kind, row.condition, _without_hint(row.reason, row.error)
+    return None
+
+
+def _failed_by(result: Result) -> Hashable | None:
+    if result.error is None or result.version:
+        return None
+    return result.ending, result.row.kind, result.condition, _without_hint(str(result.error), result.error)
+
+
+def _without_hint(text: str, error: PinataError | None) -> str:
+    # Which may say in how many seconds it is tried again: not the same for any two of them.
+    return text.removesuffix(error.hint or "") if error else text
+
+
+def _markdown_row(rows: Sequence[Row]) -> str:
+    row = rows[0]
+    path = f"`{_escaped(row.path)}`" if row.path and len(rows) == 1 else ""
+    cells = (_escaped(title(rows)), row.kind.value, row.condition.value, path, _escaped(row.reason))
+    return f"| `{SIGNS.get(row.kind, '~').strip() or ' '}` | {' | '.join(cells)} |"
 
 
 def _escaped(text: str) -> str:

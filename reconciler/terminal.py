@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from reconciler.fleetplan import CHANGES, FAILURES, FleetPlan, Kind, Row
 from reconciler.guards import Verdict
-from reconciler.report import SIGNS, footer, outage, summary
+from reconciler.report import SIGNS, footer, row_lines, shown, summary, title
+
+_TABLE = 110  # columns that a table needs to leave some for why
 
 
 def is_terminal() -> bool:
@@ -21,19 +24,31 @@ def is_terminal() -> bool:
 
 
 def show(plan: FleetPlan, verdict: Verdict, *, all_rows: bool = False, console: Console | None = None) -> None:
-    """The plan as a table. NO_COLOR is heeded by rich."""
+    """The plan as a table, or as lines where a table is too wide. NO_COLOR is heeded by rich."""
     console = console or Console()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("", "account", "change", "condition", "Vault path", "why"):
-        table.add_column(title, overflow="fold")
-    for row in plan.rows:
-        if row.kind is not Kind.NONE or all_rows:
-            table.add_row(*(Text(cell, style=_style(row)) for cell in _cells(row)))
+    groups = shown(plan, all_rows=all_rows)
     console.print(Text(summary(plan), style="bold"))
-    if table.row_count:
-        console.print(table)
+    if groups:
+        (_as_table if console.width >= _TABLE else _as_lines)(groups, console)
     for line in footer(plan, verdict):
         console.print(Text(line, style="yellow"))
+
+
+def _as_table(groups: list[list[Row]], console: Console) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "account", "change", "condition", "Vault path", "why"):
+        table.add_column(column, overflow="fold")
+    for rows in groups:
+        table.add_row(*(Text(cell, style=_style(rows[0])) for cell in _cells(rows)))
+    console.print(table)
+
+
+def _as_lines(groups: list[list[Row]], console: Console) -> None:
+    for rows in groups:
+        head, *why = row_lines(rows)
+        console.print(Text(head, style=_style(rows[0])))
+        for line in why:
+            console.print(Padding(Text(line, style=_style(rows[0])), (0, 0, 0, 4)))
 
 
 @contextmanager
@@ -48,9 +63,10 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    why = "\n".join(part for part in (row.reason, outage(row)) if part)
-    return SIGNS.get(row.kind, "~"), row.name, row.kind.value, row.condition.value, row.path, why
+def _cells(rows: list[Row]) -> tuple[str, ...]:
+    row, (_, *why) = rows[0], row_lines(rows)
+    path = row.path if len(rows) == 1 else ""
+    return SIGNS.get(row.kind, "~"), title(rows), row.kind.value, row.condition.value, path, "\n".join(why)
 
 
 def _style(row: Row) -> str:

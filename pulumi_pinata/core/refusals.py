@@ -19,7 +19,7 @@ def account_taken(owner: str, how: str) -> Refuse:
     """Another owner manages the account, or left it unfinished."""
     return Refuse(
         f"inference on this account is {how} {owner}.",
-        about="credentials",
+        about="owner",
         hint="Manage an account in one place; to take it over, set `adopt` to remint (its key is replaced).",
     )
 

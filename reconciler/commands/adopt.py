@@ -72,7 +72,8 @@ def command(
         if remint:
             manifest = _reminting(manifest, declared)
         elif not take_over:
-            _as_it_is(declared, access, audit)
+            said = _as_it_is(declared, access, audit)
+            click.echo(f"{name}: {said}", err=output != "text")
         plan = passes.look(manifest, access, 1, only=name)
         if take_over:
             plan = replace(plan, rows=(_taken_over(plan.rows[0], declared, access),))
@@ -119,7 +120,7 @@ def _enabled(declared: Declared) -> Settings:
     return declared.settings
 
 
-def _as_it_is(declared: Declared, access: Upstreams, audit: AuditLog | None) -> None:
+def _as_it_is(declared: Declared, access: Upstreams, audit: AuditLog | None) -> str:
     settings = _enabled(declared)
     location, field = settings.vault.location, settings.vault.field
     with access.account(settings, lambda line: click.echo(line, err=True)) as found:
@@ -131,6 +132,7 @@ def _as_it_is(declared: Declared, access: Upstreams, audit: AuditLog | None) -> 
                 hint="Store the key there, or name the field that holds it; if it is lost, use --remint.",
             )
         want = wiring.desired(settings, found.account, Mode.ENABLED, None)
+        _require_unmanaged(name=declared.name, want=want, ports=found.ports)
         row = Row(
             declared.name,
             Kind.RESTORE,
@@ -144,6 +146,37 @@ def _as_it_is(declared: Declared, access: Upstreams, audit: AuditLog | None) -> 
             minted = _adopted(declared.name, PrivateKey(value.reveal()), want, found.ports)
             if told and minted:
                 told(minted.version, minted.fingerprint)
+    return f"adopted: the key at {location}, version {minted.version if minted else '?'}, is now the fleet's"
+
+
+def _require_unmanaged(*, name: str, want: Desired, ports: Ports) -> None:
+    """Raise Refused where somebody manages the account or the secret already, naming who."""
+    label, record = ports.store.stat(want.location).label, ports.store.record(want.account)
+    holder = label.owner if label and label.minted else record.owner if record and record.minted else None
+    if holder == want.owner:
+        raise Refused(
+            "the fleet has this account in its keeping already.",
+            about=name,
+            hint="There is nothing to adopt: apply enables what is off and repairs what is ours.",
+        )
+    if holder and label and label.minted:
+        raise Refused(
+            f"{want.location} is managed by {holder} already.",
+            about=name,
+            hint="Once it has let go of it, --take-over takes it with the same key.",
+        )
+    if holder and record and record.minted:
+        raise Refused(
+            f"inference on this account is managed by {holder} already, with its key at {record.minted.location}.",
+            about=name,
+            hint="Declare that `vault.path`; then --take-over takes it with the same key, once it has let go of it.",
+        )
+    if label:
+        raise Refused(
+            f"{want.location} bears the mark of {label.owner}, which has let go of it.",
+            about=name,
+            hint="Store the key at another place, and declare that as `vault.path`.",
+        )
 
 
 def _adopted(name: str, key: PrivateKey, want: Desired, ports: Ports) -> Minted | None:

@@ -151,7 +151,7 @@ def _require_unmoved(saved: Saved, plan: FleetPlan) -> None:
     if moved := planfile.moved(saved, plan):
         listed = "".join(f"\n  {line}" for line in moved[:20])
         more = f"\n  and {len(moved) - 20} more" if len(moved) > 20 else ""
-        raise Refused(f"what the plan relied on has moved; nothing was changed.{listed}{more}\n", hint="Plan again.")
+        raise Refused(f"what the plan relied on has moved; nothing was changed. Plan again.{listed}{more}")
 
 
 def _ask(plan: FleetPlan) -> None:

@@ -7,7 +7,7 @@ import click
 
 from reconciler import report, terminal
 from reconciler.commands import options, passes
-from reconciler.doctor import Level, examine
+from reconciler.doctor import Finding, Level, examine
 
 _EPILOG = """
 \b
@@ -37,8 +37,10 @@ def command(paths: tuple[Path, ...], output: str, workers: int, rate: float) -> 
     ):
         findings = examine(manifest, access, os.environ, workers=workers, seen=advance)
     if output == "text":
-        for finding in findings:
-            click.echo(f"{finding.level.value:<8} {finding.subject}: {finding.message}")
+        for alike in report.together(findings, _stands_for):
+            finding, count = alike[0], f" ({len(alike)})" if len(alike) > 1 else ""
+            subjects = report.names([each.subject for each in alike])
+            click.echo(f"{finding.level.value:<8} {subjects}{count}: {finding.message}")
             if finding.todo:
                 click.echo(f"         {finding.todo}")
         bad = sum(finding.level is Level.BAD for finding in findings)
@@ -50,3 +52,8 @@ def command(paths: tuple[Path, ...], output: str, workers: int, rate: float) -> 
         ]
         click.echo(report.as_json(data) if output == "json" else report.as_yaml(data))
     return 1 if any(finding.level is Level.BAD for finding in findings) else 0
+
+
+def _stands_for(finding: Finding) -> tuple[Level, str] | None:
+    """One service that is down is one finding, not one for each account; todos may tell seconds."""
+    return None if finding.level is Level.OK else (finding.level, finding.message)

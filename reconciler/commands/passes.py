@@ -37,7 +37,7 @@ def one(manifest: Manifest, name: str) -> Declared:
     if name in manifest.frozen or manifest.problems:
         listed = "; ".join(str(problem) for problem in manifest.problems[:3])
         raise Refused(f"{name} is not to be had while the manifests have errors ({listed}).", about=name)
-    known = ", ".join(sorted(each.name for each in manifest.accounts)[:10]) or "none"
+    known = report.names(sorted(each.name for each in manifest.accounts), most=10) or "none"
     raise Refused(f"no account of this name is declared; there are: {known}.", about=name)
 
 

@@ -68,9 +68,9 @@ _CASES = (
         "Write the final address; often only .git at the end is missing.",
     ),
     _Case(
-        r"returned error: (5\d\d|429|408)",
+        r"returned error: (?P<code>5\d\d|429|408)",
         Transient,
-        "the server is not able to answer now (it said so: 429 or 5xx).",
+        "the server is not able to answer now ({code}).",
         _LATER,
     ),
     _Case(
@@ -134,9 +134,9 @@ def failure(code: int, words: str, url: str, *, login: bool | None) -> PinataErr
     lines = [line for line in words.lower().splitlines() if not line.lstrip().startswith("remote:")]
     said = "\n".join(lines).replace(url.lower().rstrip("/"), "")
     for pattern, case in _COMPILED:
-        if pattern.search(said):
+        if found := pattern.search(said):
             about = "--git" if case.about == _LOGIN and login is None else case.about
-            return case.kind(case.message, about=about, hint=case.hint or _login(login))
+            return case.kind(case.message.format(**found.groupdict()), about=about, hint=case.hint or _login(login))
     message = f"git failed (exit {code}) for a reason that is not known here."
     return Transient(
         message, about="--git", hint="Run `git ls-remote` with the same URL, as the same user, to see why."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from sandbox_fleet import MakeFleet, SandboxFleet
+from sandbox_fleet import DEFAULTS, MakeFleet, SandboxFleet
 
 from pulumi_pinata import properties
 from pulumi_pinata.sandbox.policies import READER_POLICY
@@ -200,6 +200,14 @@ def test_rotate_refuses_what_is_unknown_off_or_protected(applied: SandboxFleet) 
     assert 1 == applied.mints()[second]
 
 
+def test_an_unknown_name_comes_with_the_first_that_are_known_and_how_many_more(fleet_of: MakeFleet) -> None:
+    fleet = fleet_of(12)
+
+    ran = fleet.run("rotate", "nobody", str(fleet.manifests), "--yes")
+
+    assert f"there are: {', '.join(fleet.names[:10])} and 2 more." in ran.err
+
+
 def test_a_key_that_a_person_stored_is_adopted_as_it_is(fleet: SandboxFleet) -> None:
     name = fleet.names[0]
     fleet.pinata.enable_out_of_band(name)
@@ -211,7 +219,78 @@ def test_a_key_that_a_person_stored_is_adopted_as_it_is(fleet: SandboxFleet) -> 
     ran = fleet.run("adopt", name, str(fleet.manifests))
 
     assert (0, 1, True) == (ran.code, fleet.mints()[name], fleet.safe(name)), ran.out + ran.err
+    told = f"{name}: adopted: the key at secret/fleets/{fleet.name}/{name}, version 2, is now the fleet's"
+    assert told == ran.out.splitlines()[0]
     assert 0 == fleet.plan().code
+    again = fleet.run("adopt", name, str(fleet.manifests))
+    assert (1, True) == (again.code, "the fleet has this account in its keeping already" in again.err)
+
+
+def test_what_is_adopted_is_told_beside_a_report_for_programs(fleet: SandboxFleet) -> None:
+    name = fleet.names[0]
+    fleet.pinata.enable_out_of_band(name)
+    (key,) = fleet.pinata.minted_keys(name)
+    fleet.bao.api.call("POST", f"secret/data/fleets/{fleet.name}/{name}", {"data": {"PINATA_LLM_KEY": key}})
+
+    ran = fleet.run("adopt", name, str(fleet.manifests), "-o", "json")
+
+    assert (0, True) == (ran.code, "is now the fleet's" in ran.err), ran.err
+    assert name == json.loads(ran.out)["accounts"][0]["name"]
+
+
+def test_an_account_that_somebody_switched_on_comes_with_the_command_that_keeps_its_key(fleet: SandboxFleet) -> None:
+    name = fleet.names[0]
+    fleet.pinata.enable_out_of_band(name)
+    (key,) = fleet.pinata.minted_keys(name)
+    path = f"fleets/{fleet.name}/{name}"
+
+    lost = fleet.plan().out
+    fleet.bao.api.call("POST", f"secret/data/{path}", {"data": {"PINATA_LLM_KEY": key}})
+    stored = fleet.plan().out
+
+    assert f"store it in secret/{path}, field PINATA_LLM_KEY, then `pinata-reconciler adopt NAME`" in lost
+    assert "If it is the key in use, `pinata-reconciler adopt NAME` takes it as it is" in stored
+
+
+def test_an_account_of_another_owner_comes_with_the_command_that_takes_it_over(applied: SandboxFleet) -> None:
+    name, mints = applied.names[0], applied.mints()
+    applied.write("defaults", DEFAULTS.format(fleet=f"{applied.name}x", timeout=applied.timeout))
+    owner = f"reconciler:{applied.name}/{name}"
+
+    planned = applied.plan()
+    plain = applied.run("adopt", name, str(applied.manifests))
+    taken = applied.run("adopt", name, str(applied.manifests), "--take-over")
+
+    assert f"held by {owner}. Once its owner lets go of it, `pinata-reconciler adopt NAME --take-over`" in planned.out
+    assert (1, True) == (plain.code, f"is managed by {owner} already" in plain.err), plain.err
+    assert "--take-over takes it with the same key" in plain.err
+    assert (0, mints, True) == (taken.code, applied.mints(), applied.safe(name)), taken.out + taken.err
+
+
+def test_an_account_that_another_owner_keeps_elsewhere_is_told_where(applied: SandboxFleet) -> None:
+    name = applied.names[0]
+    applied.write("defaults", DEFAULTS.format(fleet=f"{applied.name}x", timeout=applied.timeout))
+    there = f"secret/fleets/{applied.name}/{name}"
+    manifest = applied.manifests / f"{name}.yaml"
+    manifest.write_text(manifest.read_text().replace(f"fleets/{applied.name}/{name}", f"fleets/{applied.name}/else"))
+
+    planned = applied.plan()
+    plain = applied.run("adopt", name, str(applied.manifests))
+
+    assert f"declare `vault.path` as at {there}, then `pinata-reconciler adopt NAME --take-over`" in planned.out
+    assert 1 == plain.code
+    applied.bao.api.call("POST", f"secret/data/fleets/{applied.name}/else", {"data": {"PINATA_LLM_KEY": "x"}})
+    plain = applied.run("adopt", name, str(applied.manifests))
+    assert f"is managed by reconciler:{applied.name}/{name} already, with its key at {there}." in plain.err
+
+
+def test_a_reference_that_is_none_comes_with_the_forms_that_are_taken_here(fleet: SandboxFleet) -> None:
+    for reference in ("https://hooks.test/secret", "vault:secret/hook#url", "vault:nothing"):
+        ran = fleet.run("run", str(fleet.manifests), "--notify", reference)
+
+        assert 1 == ran.code
+        assert "write env:NAME or file:PATH." in ran.err
+        assert reference not in ran.err
 
 
 def test_a_key_that_is_lost_is_adopted_by_a_new_one(fleet: SandboxFleet) -> None:
@@ -245,6 +324,54 @@ def test_doctor_says_what_is_in_the_way_and_what_to_do(applied: SandboxFleet) ->
     (bad,) = [finding for finding in findings if finding["level"] == "bad"]
     assert (applied.names[0], True) == (bad["subject"], "is not set" in bad["message"])
     assert bad["todo"]
+
+
+def test_doctor_says_whose_jwt_stands_in_the_place_of_another(applied: SandboxFleet) -> None:
+    first, second = applied.names
+    applied.env[applied.variable(second)] = applied.env[applied.variable(first)]
+
+    ran = applied.run("doctor", str(applied.manifests))
+    planned = applied.plan()
+
+    told = f"credentials: these credentials are those of {first}: they speak for account "
+    assert (1, 1) == (ran.code, planned.code)
+    assert f"bad      {second}: {told}" in ran.out
+    assert told in planned.out
+    assert f"ok       {second}" not in ran.out
+    assert f"ok       {first}: JWT accepted" in ran.out
+
+
+def test_doctor_finds_two_names_with_one_jwt_before_anything_is_applied(fleet: SandboxFleet) -> None:
+    first, second = fleet.names
+    fleet.env[fleet.variable(second)] = fleet.env[fleet.variable(first)]
+
+    ran = fleet.run("doctor", str(fleet.manifests))
+
+    assert 1 == ran.code
+    assert f"bad      {first}: {first} and {second} are one account by their credentials." in ran.out
+
+
+def test_doctor_tells_of_a_service_that_is_down_once_and_programs_of_every_account(fleet_of: MakeFleet) -> None:
+    fleet = fleet_of(5)
+    fleet.pinata.add_fault("status", status=503, path="/v0/llm/status", times=999)
+
+    ran = fleet.run("doctor", str(fleet.manifests))
+    findings = json.loads(fleet.run("doctor", str(fleet.manifests), "-o", "json").out)
+
+    (bad,) = [line for line in ran.out.splitlines() if line.startswith("bad ")]
+    assert bad.startswith(f"bad      {', '.join(fleet.names[:3])} and 2 more (5): ")
+    assert fleet.names == [finding["subject"] for finding in findings if finding["level"] == "bad"]
+
+
+def test_a_vault_that_is_down_is_told_once(fleet_of: MakeFleet) -> None:
+    fleet = fleet_of(5)
+    fleet.proxy.fault = lambda method, path: 503
+
+    planned, ran = fleet.plan(), fleet.run("doctor", str(fleet.manifests), "--workers", "1")
+
+    assert f"5 accounts: {', '.join(fleet.names[:3])} and 2 more  StoreUnavailable" in planned.out
+    assert 1 == planned.out.count("Vault is sealed")
+    assert f"{', '.join(fleet.names[:3])} and 2 more (5): vault.address: Vault is sealed" in ran.out
 
 
 def test_doctor_names_the_capability_that_a_vault_login_lacks(applied: SandboxFleet) -> None:

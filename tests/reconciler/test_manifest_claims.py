@@ -29,8 +29,8 @@ def test_one_name_twice_refuses_both(tmp_path: Path) -> None:
     read = load(tmp_path, a="vault: {path: x}\n  credentials: env:X", a_="vault: {path: y}\n  credentials: env:Y")
 
     assert [
-        "a.yaml:4:9: the name 'a' is claimed also by 'a' (a_.yaml:4:9). Keep one.",
-        "a_.yaml:4:9: the name 'a' is claimed also by 'a' (a.yaml:4:9). Keep one.",
+        "a.yaml:4:9: the name 'a' is claimed also in a_.yaml:4:9. Keep one.",
+        "a_.yaml:4:9: the name 'a' is claimed also in a.yaml:4:9. Keep one.",
     ] == refused(read)
     assert frozenset({"a"}) == read.frozen
 

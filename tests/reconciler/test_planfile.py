@@ -8,6 +8,7 @@ from fake_fleet import FakeFleet, declared, manifest
 
 from pulumi_pinata.core.errors import Refused
 from reconciler import planfile
+from reconciler.manifest.declared import Credits
 
 WANTED = manifest(declared("a"), declared("b"))
 
@@ -86,12 +87,24 @@ def test_whatever_moved_since_is_named(saved: Path, fleet: FakeFleet) -> None:
     ] == moved
 
 
-def test_an_apply_in_between_is_noticed(saved: Path, fleet: FakeFleet) -> None:
+def test_an_apply_in_between_is_noticed_and_what_was_not_there_is_called_none(saved: Path, fleet: FakeFleet) -> None:
     fleet.apply(WANTED)
 
     lines = planfile.moved(planfile.load(saved), fleet.plan(WANTED))
 
     assert "another apply has written the fleet's inventory since" in lines
+    (line,) = [line for line in lines if line.startswith("b: ")]
+    assert "kind create → none, condition Off → Ready, version 0 → 1, fingerprint none → " in line
+
+
+def test_a_top_up_that_moved_is_told_as_its_threshold_and_amount(tmp_path: Path, fleet: FakeFleet) -> None:
+    wanted = manifest(declared("a", credits=Credits((10, 50))))
+    planfile.save(fleet.plan(wanted), [], tmp_path / "plan")
+    fleet.credit("a").config = (10, 50)
+
+    moved = planfile.moved(planfile.load(tmp_path / "plan"), fleet.plan(wanted))
+
+    assert ["a: kind credits → none, condition Drifted → Ready, topup 10/50 → none"] == moved
 
 
 def test_a_plan_that_cannot_be_written_is_an_error_that_names_the_option(fleet: FakeFleet, tmp_path: Path) -> None:

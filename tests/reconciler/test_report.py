@@ -1,13 +1,16 @@
 """Plans as text, data and Markdown: an outage says so and names the Vault path."""
 
+import io
 import json
 
 import pytest
 import yaml
-from fake_fleet import FakeFleet, declared, manifest, refused
+from fake_fleet import NOW, FakeFleet, declared, manifest, refused
 from rich.console import Console
 
+from pulumi_pinata.core.errors import Transient
 from reconciler import report, terminal
+from reconciler.apply import apply
 from reconciler.fleetplan import FleetPlan
 from reconciler.guards import Limits, Verdict, judge
 from reconciler.manifest.declared import Place, Problem
@@ -99,10 +102,6 @@ def test_results_name_the_version_that_holds_the_new_key_and_the_errors() -> Non
     wanted = manifest(declared("a"), declared("b"))
     plan = fleet.plan(wanted)
     fleet.broken["b"] = refused("vault.auth", "this Vault login may not write.")
-    from fake_fleet import NOW
-
-    from reconciler.apply import apply
-
     results = apply(plan, fleet, workers=1, now=NOW)
 
     assert (
@@ -126,3 +125,97 @@ def test_a_terminal_gets_a_table_and_no_colour_where_that_is_not_wanted(
             terminal.show(plan, Verdict(), console=console)
         assert "OUTAGE: the key at secret/pinata/a dies" in shown.get()
         assert no_color == ("\x1b[31m" not in shown.get())
+
+
+# --- what stops many at once --------------------------------------------------------------------------------
+
+
+def down(seconds: int) -> Transient:
+    return Transient("Vault does not answer.", about="vault.address", hint=f"It is tried again in {seconds} s.")
+
+
+@pytest.fixture
+def stopped() -> FleetPlan:
+    fleet = FakeFleet()
+    fleet.broken = {name: down(number) for number, name in enumerate("abcdef")}
+    fleet.broken["d"] = refused("credentials", "the JWT is expired.")
+    return fleet.plan(manifest(*(declared(name) for name in "abcdefg")))
+
+
+def test_accounts_that_one_thing_has_stopped_are_one_line(stopped: FleetPlan) -> None:
+    expected = """\
+fleet shop, 7 accounts: 0 as declared, 1 to create, 6 failed
+  x error    5 accounts: a, b, c and 2 more  StoreUnavailable
+      vault.address: Vault does not answer. It is tried again in 0 s.
+  x error    d  secret/pinata/d  CredentialsInvalid
+      credentials: the JWT is expired.
+  + create   g  secret/pinata/g  Off
+      inference is off"""
+
+    assert expected == report.plan_text(stopped, Verdict())
+
+
+def test_accounts_that_one_thing_has_stopped_are_one_row_of_markdown(stopped: FleetPlan) -> None:
+    rows = [line for line in report.plan_markdown(stopped, Verdict()).splitlines() if line.startswith("| `")]
+
+    assert [
+        "| `x` | 5 accounts: a, b, c and 2 more | error | StoreUnavailable |  | "
+        "vault.address: Vault does not answer. It is tried again in 0 s. |",
+        "| `x` | d | error | CredentialsInvalid | `secret/pinata/d` | credentials: the JWT is expired. |",
+        "| `+` | g | create | Off | `secret/pinata/g` | inference is off |",
+    ] == rows
+
+
+def test_programs_are_told_of_every_account(stopped: FleetPlan) -> None:
+    accounts = report.plan_data(stopped, Verdict())["accounts"]
+
+    assert ["It is tried again in 4 s." in account["reason"] for account in accounts if account["name"] == "e"] == [
+        True
+    ]
+    assert list("abcdefg") == [account["name"] for account in accounts]
+
+
+def test_changes_are_told_one_by_one_whatever_they_have_in_common() -> None:
+    text = report.plan_text(FakeFleet().plan(manifest(*(declared(name) for name in "abc"))), Verdict())
+
+    assert 3 == text.count("inference is off")
+
+
+def test_results_that_one_thing_has_stopped_are_one_line() -> None:
+    fleet = FakeFleet()
+    plan = fleet.plan(manifest(*(declared(name) for name in "abc")))
+    fleet.broken = {"a": down(3), "c": down(4)}
+
+    results = apply(plan, fleet, workers=1, now=NOW)
+
+    assert (
+        "  failed      create   2 accounts: a, c  StoreUnavailable\n"
+        "      vault.address: Vault does not answer. It is tried again in 3 s.\n"
+        "  done        create   b  Ready, secret/pinata/b version 1\n"
+        "1 done, 2 failed"
+    ) == report.results_text(sorted(results, key=lambda result: result.row.name))
+    told = [line for line in report.results_markdown(results).splitlines() if line.startswith("- ")]
+    assert ["- **2 accounts: a, c**: vault.address: Vault does not answer. It is tried again in 3 s."] == told
+
+
+@pytest.mark.parametrize("width", [60, 80, 109])
+def test_a_narrow_terminal_gets_why_below_the_account_in_its_whole_width(plan: FleetPlan, width: int) -> None:
+    console = Console(file=io.StringIO(), width=width)
+    with console.capture() as shown:
+        terminal.show(plan, Verdict(), console=console)
+    lines = [line.rstrip() for line in shown.get().splitlines()]
+
+    at = lines.index("! remint   b  secret/pinata/b  KeyStale")
+    assert "    the live key was minted by somebody else" == lines[at + 1]
+    assert lines[at + 2].startswith("    OUTAGE: the present key dies, and whatever uses")
+    assert max(len(line) for line in lines) <= width
+    assert not any("Vault path" in line for line in lines)
+
+
+def test_a_table_too_names_those_that_one_thing_has_stopped_once(stopped: FleetPlan) -> None:
+    console = Console(file=io.StringIO(), width=160)
+    with console.capture() as shown:
+        terminal.show(stopped, Verdict(), console=console)
+
+    assert 1 == shown.get().count("Vault does not answer.")
+    assert "5 accounts: a, b, c and 2 more" in shown.get()

@@ -63,3 +63,12 @@ def test_no_color_is_heeded(fleet: SandboxFleet) -> None:
 
     assert 2 == code
     assert "\x1b[32m" not in shown
+
+
+def test_a_terminal_of_80_columns_gets_lines_in_place_of_the_table(fleet: SandboxFleet) -> None:
+    code, shown = at_a_terminal(fleet, "plan", str(fleet.manifests), COLUMNS="80", NO_COLOR="1")
+
+    name = fleet.names[0]
+    assert 2 == code
+    assert f"+ create   {name}  secret/fleets/{fleet.name}/{name}  Off" in shown
+    assert "Vault path" not in shown

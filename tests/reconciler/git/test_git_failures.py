@@ -36,6 +36,16 @@ from reconciler.git.failures import failure
             "--git: the repository on this machine belongs to another user",
         ),
         ("error: unknown option `no-write-fetch-head'", Refused, "--git: this machine's git is too old."),
+        (
+            "fatal: unable to access 'https://h.test/x/': The requested URL returned error: 429",
+            Transient,
+            "--git: the server is not able to answer now (429).",
+        ),
+        (
+            "fatal: unable to access 'https://h.test/x/': The requested URL returned error: 503",
+            Transient,
+            "--git: the server is not able to answer now (503).",
+        ),
         ("fatal: early EOF", Transient, "--git: the server does not answer, or broke off."),
         ("remote: no space left on device\nfatal: x", Transient, "--git: git failed (exit 128) for a reason"),
     ],
