@@ -121,7 +121,11 @@ GAUGES = (
         "refusals by guards that held changes back in the last pass over all accounts",
         lambda now: len(now.view.held),
     ),
-    _one("manifest_problems", "errors in the manifests that are followed", lambda now: len(now.view.problems)),
+    _one(
+        "manifest_problems",
+        "errors in the manifests that are followed; what they are about is left as it is (condition Suspended)",
+        lambda now: len(now.view.problems),
+    ),
     _Gauge(
         "source_info",
         "1; where the manifests come from, and the commit that is followed (empty: no history)",
@@ -130,7 +134,7 @@ GAUGES = (
     ),
     _one(
         "source_last_fetch_timestamp_seconds",
-        "when the manifests were last asked for; 0: not yet",
+        "when the manifests were last had, changed or not; 0: not yet",
         lambda now: _seconds(now.view.source.fetched_at),
     ),
     _one(

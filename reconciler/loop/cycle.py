@@ -94,14 +94,16 @@ class Cycle:
         said = "; ".join(part for part in (*parts, str(error) if error else "") if part)
         last = PassView(run, started, ended, good, said)
         after = self.board.change(
-            fleet=before.fleet if plan.problems and before.fleet else plan.fleet,  # it may be the name that is wrong
+            fleet=before.fleet
+            if before.fleet and (plan.problems or not whole)
+            else plan.fleet,  # it may be the name that is wrong
             accounts=viewing.accounts(
                 before.accounts, plan, verdict, results, resting=resting, whole=whole, commit=commit, now=ended
             ),
             last=last if whole else before.last,
             last_good=ended if whole and good else before.last_good,
-            problems=tuple(str(problem) for problem in plan.problems),
-            held=tuple(str(each) for each in verdict.held) if whole else before.held,
+            problems=tuple(str(problem) for problem in plan.problems) if whole else before.problems,
+            held=tuple(f"guard {each.guard}: {each}" for each in verdict.held) if whole else before.held,
             checksum=(plan.checksum if verdict.held else None) if whole else before.checksum,
         )
         self.listener.told(events.between(before, after, plan.rows, results, run, ended))

@@ -44,7 +44,7 @@ class AccountView:
 
 @dataclass(frozen=True)
 class SourceView:
-    """Where the manifests come from: the commit that is followed, when it was last asked for, and what went wrong.
+    """Where the manifests come from: the commit that is followed, when it was last had, and what went wrong.
 
     With an `error`, the manifests of `commit` are still followed.
     """

@@ -6,7 +6,7 @@
 | `GET /api/fleet`, `GET /api/accounts/NAME` | what it shows, as JSON (`fleet_json`) |
 | `GET /healthz` | 200 while the process and its loop are alive |
 | `GET /readyz` | 200 when the source was had, a first pass was made, and it is not stopping |
-| `GET /metrics` | for Prometheus |
+| `GET /metrics` | for Prometheus; in OpenMetrics where that is asked for |
 | `POST /sync` | asks for a pass now (`webhook`) |
 """
 
@@ -34,7 +34,7 @@ SILENT_AFTER = 120.0  # seconds without a sign of the loop
 def application(
     board: Board,
     *,
-    metrics: Callable[[], tuple[bytes, str]],
+    metrics: Callable[[str], tuple[bytes, str]],
     sync: Callable[[], None],
     webhook_secret: Callable[[], Secret] | None,
     hosts: Sequence[str],
@@ -43,9 +43,10 @@ def application(
 ) -> Starlette:
     """The ASGI application over a board.
 
-    `metrics` gives a body and its content type; it is called in a thread of a pool. `sync` is called in the server's
-    thread and must not wait. `webhook_secret` may raise PinataError: nobody is let in then. `hosts` are further names
-    that the server goes by. `clock` is the one that the board's beats are of.
+    `metrics` is given what the scraper accepts (the header) and gives a body and its content type; it is called in a
+    thread of a pool. `sync` is called in the server's thread and must not wait. `webhook_secret` may raise PinataError:
+    nobody is let in then. `hosts` are further names that the server goes by. `clock` is the one that the board's beats
+    are of.
     """
     site = _Site(board, metrics, clock, silent_after)
     app = Starlette(
@@ -57,7 +58,7 @@ def application(
             Route("/healthz", site.health),
             Route("/readyz", site.ready),
             Route("/metrics", site.metrics),
-            Route("/sync", Webhook(sync, webhook_secret).answer, methods=["POST"]),
+            Route("/sync", Webhook(sync, webhook_secret, lambda: board.view.stopping).answer, methods=["POST"]),
         ],
         middleware=[Middleware(Strict, hosts=hosts)],
         exception_handlers={Exception: _broken},
@@ -70,7 +71,7 @@ class _Site:
     def __init__(
         self,
         board: Board,
-        metrics: Callable[[], tuple[bytes, str]],
+        metrics: Callable[[str], tuple[bytes, str]],
         clock: Callable[[], float],
         silent_after: float,
     ) -> None:
@@ -117,9 +118,9 @@ class _Site:
         return PlainTextResponse(f"{why}\n", 503) if why else PlainTextResponse("ok\n")
 
     async def metrics(self, request: Request) -> Response:
-        body, media_type = await run_in_threadpool(self._metrics)
+        body, media_type = await run_in_threadpool(self._metrics, request.headers.get("accept", ""))
         # As a header, since Starlette would add a charset of its own to a media type.
-        return Response(body, headers={"Content-Type": media_type})
+        return Response(body, headers={"Content-Type": media_type, "Vary": "Accept"})
 
     def _silence(self) -> float:
         return self._board.silence(self._clock())

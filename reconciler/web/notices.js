@@ -1,7 +1,7 @@
 // What a person should know besides the accounts: a failing source, guards' refusals, problems of the manifests.
 
 import { byId, copy, make } from "./dom.js";
-import { exact, relative, shortCommit } from "./words.js";
+import { counted, exact, relative, shortCommit } from "./words.js";
 
 const FEW = 4;
 const place = byId("notices");
@@ -36,13 +36,14 @@ function* list(view) {
     };
   }
   if (view.problems.length) {
-    const many = view.problems.length;
-    yield {
-      level: "bad", title: many === 1 ? "The manifests have a problem." : `The manifests have ${many} problems.`,
-      text: "Accounts of a file that cannot be read stay as they are.", items: view.problems,
-    };
+    const left = view.accounts.filter(({ change }) => change === "skip").length;
+    const who = left ? `${counted(left, "account")} ${left === 1 ? "is" : "are"} not looked at: drift is not found, nothing rotates. ` : "";
+    yield { level: "bad", title: `${problems(view)}.`, text: `${who}Keys in Vault stay as they are.`, items: view.problems };
   }
 }
+
+// What the manifests have, as the beginning of a sentence.
+export const problems = ({ problems: { length } }) => `The manifests have ${length === 1 ? "a problem" : `${length} problems`}`;
 
 function build({ level, title, text, items = [], command }) {
   const more = make("div", { className: "more" });
@@ -81,7 +82,7 @@ export function facts(view, now) {
   else if (source.name) first.push("Following ");
   first.push(make("span", { text: source.name }));
   if (source.changedAt) first.push(", changed ", time(source.changedAt));
-  if (source.fetchedAt) first.push(", asked ", time(source.fetchedAt));
+  if (source.fetchedAt) first.push(", last had ", time(source.fetchedAt));
   const second = [];
   if (lastPass) second.push("Last pass ", time(lastPass.ended), lastPass.good ? ", good" : ", not good", lastPass.summary ? make("span", { text: `: ${lastPass.summary}` }) : "", ". ");
   if (lastGoodPass && !lastPass?.good) second.push("Last good one ", time(lastGoodPass), ". ");

@@ -93,17 +93,26 @@ function paint() {
 
 function head(all) {
   const look = all.filter(needsLook).length;
+  const wrong = view.problems.length > 0;
   setText(byId("fleet"), view.fleet);
-  setText(byId("verdict"), !all.length ? (view.lastPass ? "No account is declared." : "The first pass has not ended yet.")
-    : look === 0 ? `${all.length === 1 ? "The account is" : `All ${number(all.length)} accounts are`} in order.`
-      : `${number(look)} of ${counted(all.length, "account")} ${look === 1 ? "needs" : "need"} a look.`);
-  document.title = `${look ? `(${look}) ` : ""}Fleet ${view.fleet}`;
+  setText(byId("verdict"), verdict(all, look, wrong));
+  document.title = `${look ? `(${look}) ` : wrong ? "(!) " : ""}Fleet ${view.fleet}`;
+}
+
+function verdict(all, look, wrong) {
+  const left = all.filter(({ change }) => change === "skip").length;
+  if (!view.lastPass && !all.length) return "The first pass has not ended yet.";
+  if (wrong && !look) return `${notices.problems(view)}${left ? `; ${number(left)} of ${counted(all.length, "account")} ${left === 1 ? "is" : "are"} not looked at` : ""}.`;
+  if (!all.length) return "No account is declared.";
+  if (!look) return `${all.length === 1 ? "The account is" : `All ${number(all.length)} accounts are`} in order.`;
+  return `${number(look)} of ${counted(all.length, "account")} ${look === 1 ? "needs" : "need"} a look.`;
 }
 
 function empty(all, rows) {
   byId("empty").hidden = rows.length > 0;
   if (rows.length) return;
   const [title, text] = all.length ? ["No account matches.", "Search for something else, or clear the filters."]
+    : view.problems.length ? ["No account is known.", "What the manifests declare cannot be read."]
     : view.lastPass ? ["Nothing to watch yet.", "The manifests declare no account; the next one shows up here after its first pass."]
       : ["Looking at the accounts for the first time …", "They show up here when the first pass has ended."];
   setText(byId("empty-title"), title);

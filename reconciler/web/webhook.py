@@ -28,8 +28,11 @@ class Webhook:
     machine may ask; the header that they must send is one that a web page cannot add to a request to another origin.
     """
 
-    def __init__(self, sync: Callable[[], None], secret: Callable[[], Secret] | None) -> None:
+    def __init__(
+        self, sync: Callable[[], None], secret: Callable[[], Secret] | None, stopping: Callable[[], bool]
+    ) -> None:
         self._secret = secret
+        self._stopping = stopping
         self._throttle = Throttle(sync, EVERY)
         self._bodies = asyncio.Semaphore(BODIES)
 
@@ -39,6 +42,8 @@ class Webhook:
             _check_local(request)
         else:
             await self._check_proof(request, await _read(self._secret))
+        if self._stopping():
+            raise HTTPException(503, "It is stopping: no pass is made any more.\n")
         self._throttle.ask()
         return PlainTextResponse("a pass is asked for\n", 202)
 

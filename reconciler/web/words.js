@@ -12,7 +12,7 @@ export const CONDITIONS = {
   UpstreamUnavailable: ["warn", "Pinata cannot be reached, or fails. The account is as it was; it is looked at again soon."],
   Interrupted: ["warn", "A run ended half-way. A pass first waits until that run is proven gone, then finishes its work."],
   Drifted: ["warn", "Something was changed by hand, or is not yet as declared."],
-  Suspended: ["off", "The manifest suspends it: it is looked at by nobody."],
+  Suspended: ["off", "Left alone: its manifest suspends it or has errors, or it is not judged yet. It is not looked at."],
   Off: ["off", "Inference is off."],
   Observed: ["ok", "It is only watched; somebody else manages it."],
   Ready: ["ok", "Inference is on, and Vault has the live key."],

@@ -483,6 +483,8 @@ def test_the_unit_says_what_the_service_relies_on() -> None:
     wanted = {
         "KillSignal": "SIGTERM",
         "Restart": "on-failure",
+        "RestartPreventExitStatus": "64",
+        "StartLimitBurst": "5",
         "NoNewPrivileges": "yes",
         "ProtectSystem": "strict",
         "PrivateTmp": "yes",

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import structlog
 from sandbox_fleet import MakeFleet, SandboxFleet
 
 from pulumi_pinata.core.errors import Refused
+from reconciler.commands import run
 from reconciler.fleetplan import Condition, Ending, Kind, Result, Row
 from reconciler.listeners import logs
 from reconciler.listeners.logs import LogListener
@@ -266,10 +268,37 @@ def test_trying_failing_accounts_again_is_told_only_where_something_is_new(
 
 
 def test_problems_and_what_guards_hold_back_are_told_when_they_change(heard: LogListener, stream: StringIO) -> None:
+    kinds = (EventKind.MANIFEST_PROBLEMS, EventKind.HELD)
+    events = [Event(kind, NOW, "the same, for people", "shop", run="r1") for kind in kinds]
+    shown = view(problems=("a.yaml:1:1: bad",), held=("guard disables: too many", "guard mints: a"), checksum="c0ffee")
+    heard.told(events)
     for _ in range(2):
-        heard.passed(view(problems=("a.yaml:1:1: bad",), held=("too many",)), seconds=1, whole=True)
+        heard.passed(shown, seconds=1, whole=True)
 
-    assert ["problem in a manifest", "held back", "pass", "pass"] == [line["event"] for line in told(stream)]
+    problem, held, also, *passes = told(stream)
+    assert ("problem in a manifest", "a.yaml:1:1: bad") == (problem["event"], problem["what"])
+    assert [("held back", "guard disables: too many"), ("held back", "guard mints: a")] == [
+        (line["event"], line["what"]) for line in (held, also)
+    ]
+    assert "c0ffee" == held["checksum"]
+    assert "pinata-reconciler plan, then correct the manifests or apply --acknowledge c0ffee" == held["next"]
+    assert ["pass", "pass"] == [line["event"] for line in passes]
+
+    heard.told([Event(kind, NOW, "over", "shop") for kind in (EventKind.RELEASED, EventKind.MANIFESTS_MENDED)])
+    heard.passed(view(), seconds=1, whole=True)
+    assert [("info", "told"), ("info", "told"), ("info", "pass")] == [
+        (line["level"], line["event"]) for line in told(stream)
+    ]
+
+
+def test_the_page_of_the_command_lists_every_line_that_is_told() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text().partition("### The log\n")[2]
+    listed = {event for cell in re.findall(r"^\| (`[^|]*) \|", page, re.M) for event in re.findall(r"`([^`]*)`", cell)}
+    source = Path(logs.__file__).read_text() + Path(run.__file__).read_text()
+    said = set(re.findall(r'log\.(?:info|warning|error)\)?\(\s*"([^"]*)"', source))
+
+    assert {"changed", "following", "uncaught", "held back"} <= said
+    assert set() == said - listed
 
 
 def test_the_source_is_told_when_it_changes_fails_and_answers_again(heard: LogListener, stream: StringIO) -> None:

@@ -172,6 +172,7 @@ def test_the_alerts_that_were_promised_are_there() -> None:
         "DriftUnhealed",
         "SourceFailing",
         "GuardHeld",
+        "ManifestProblems",
         "CreditsLow",
         "UpstreamErrors",
         "MintStorm",

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from web_fleet import CHECKSUM, COMMIT, account, many, now, view
-from web_site import Serve, Site
+from web_site import ROOT, Serve, Site
 
 from reconciler.fleetplan import Condition, Kind
+from reconciler.listeners.metrics import Metrics
 from reconciler.loop.view import FleetView, SourceView
 from reconciler.web.strict import HEADERS
 
@@ -169,6 +170,16 @@ def test_the_fleet_as_json_has_a_stable_shape(site: Site) -> None:
     assert 404 == site.get("/api/accounts/other").status_code
 
 
+def test_the_page_of_the_command_lists_every_field_of_it(site: Site) -> None:
+    show(site, view([account()]))
+    shown = site.get("/api/fleet").json()
+    text = (ROOT / "docs" / "cli.md").read_text().partition("### /api/fleet\n")[2].partition("\n### ")[0]
+    fields = {*shown, *shown["source"], *shown["lastPass"], *shown["accounts"][0]}
+
+    named = {word for line in text.splitlines() if line.startswith("| ") for word in re.findall(r"`(\w+)`", line)}
+    assert fields == named - {"none"}
+
+
 def test_a_view_is_sent_once_until_it_changes(site: Site) -> None:
     show(site, view(many(20)))
     first = site.get("/api/fleet")
@@ -249,15 +260,31 @@ def test_ready_says_what_is_missing(site: Site) -> None:
 
 
 def test_metrics_are_what_they_are_made_by(site: Site) -> None:
-    site.metrics = lambda: (b"x 1\n", "application/openmetrics-text; version=1.0.0; charset=utf-8")
+    site.metrics = lambda accept: (b"x 1\n", "application/openmetrics-text; version=1.0.0; charset=utf-8")
     answer = site.get("/metrics")
 
     assert b"x 1\n" == answer.content
     assert "application/openmetrics-text; version=1.0.0; charset=utf-8" == answer.headers["content-type"]
 
 
+@pytest.mark.parametrize(
+    ("accept", "media_type", "end"),
+    [
+        ("*/*", "text/plain", False),
+        ("text/plain;version=0.0.4", "text/plain", False),
+        ("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", "application/openmetrics-text", True),
+    ],
+)
+def test_a_scraper_gets_the_format_that_it_asks_for(site: Site, accept: str, media_type: str, end: bool) -> None:
+    site.metrics = Metrics(site.board).render
+    answer = site.get("/metrics", headers={"Accept": accept})
+
+    assert (media_type, "Accept") == (answer.headers["content-type"].partition(";")[0], answer.headers["vary"])
+    assert end == answer.text.endswith("# EOF\n")
+
+
 def test_a_bug_is_a_500_that_tells_nothing(site: Site) -> None:
-    def broken() -> tuple[bytes, str]:
+    def broken(accept: str) -> tuple[bytes, str]:
         raise RuntimeError("inner matters")
 
     site.metrics = broken

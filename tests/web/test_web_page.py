@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from web_fleet import CHECKSUM, COMMIT, account, many, now, view
 from web_site import Open, Opened, Site, made, served
 
-from reconciler.fleetplan import Condition
+from reconciler.fleetplan import Condition, Kind
 from reconciler.loop.view import AccountView, FleetView, SourceView
 from reconciler.web.serving import serve
 
@@ -80,6 +80,7 @@ def test_the_head_says_what_is_followed(site: Site, opened: Open) -> None:
         f"Following commit {COMMIT[:10]} of https://git.example/acme/fleet.git"
     )
     assert COMMIT == page.locator("#source code").get_attribute("title")
+    expect(page.locator("#source")).to_contain_text(re.compile(r"changed 5.h ago, last had \d+.s ago"))
     expect(page.locator("#pass")).to_have_text(re.compile(r"Last pass 1.min ago, good: .*\. Next in 3.min\."))
 
 
@@ -372,6 +373,34 @@ def test_a_fleet_in_order_says_so(site: Site, opened: Open) -> None:
     show(site, [account("a"), account("b", condition=Condition.SUSPENDED)])
 
     expect(opened().load().locator("h1")).to_have_text("All 2 accounts are in order.")
+
+
+def test_manifests_with_problems_are_never_said_to_be_in_order(site: Site, opened: Open) -> None:
+    frozen = [account(f"a{n}", condition=Condition.SUSPENDED, kind=Kind.SKIP, reason="errors") for n in range(3)]
+    show(site, frozen, problems=("a.yaml:3:1: no",))
+    tab = opened()
+    page = tab.load()
+    verdict, notices = page.locator("h1"), page.get_by_role("region", name="Notices")
+
+    expect(verdict).to_have_text("The manifests have a problem; 3 of 3 accounts are not looked at.")
+    expect(page).to_have_title("(!) Fleet acme")
+    expect(notices).to_contain_text("3 accounts are not looked at: drift is not found, nothing rotates.")
+    show(site, [frozen[0], *THREE], problems=("a.yaml:3:1: no", "b.yaml:1:1: no"))
+    tab.refresh()
+    expect(verdict).to_have_text("3 of 4 accounts need a look.")
+    expect(notices.get_by_role("heading")).to_have_text("The manifests have 2 problems.")
+    expect(notices).to_contain_text("1 account is not looked at")
+    show(site, [account("a")], problems=("b.yaml:1:1: no",))
+    tab.refresh()
+    expect(verdict).to_have_text("The manifests have a problem.")
+    show(site, [], problems=("b.yaml:1:1: no",))
+    tab.refresh()
+    expect(verdict).to_have_text("The manifests have a problem.")
+    expect(page.get_by_text("No account is known.")).to_be_visible()
+    show(site, [account("a")])
+    tab.refresh()
+    expect(verdict).to_have_text("The account is in order.")
+    expect(page).to_have_title("Fleet acme")
 
 
 def test_a_view_is_shared_by_its_address(site: Site, opened: Open) -> None:

@@ -111,6 +111,15 @@ def test_without_a_secret_neither_web_pages_nor_proxies_may_ask(site: Site, head
     assert (403, []) == (site.post("/sync", headers=headers).status_code, site.syncs)
 
 
+def test_who_is_let_in_while_it_is_stopping_is_told_that_no_pass_is_made(guarded: Site) -> None:
+    guarded.board.change(stopping=True)
+    answer = guarded.post("/sync", headers={"X-Gitlab-Token": KEY.encode()})
+
+    assert (503, "It is stopping: no pass is made any more.\n") == (answer.status_code, answer.text)
+    assert 401 == guarded.post("/sync", headers={"X-Gitlab-Token": "wrong"}).status_code
+    assert [] == guarded.syncs
+
+
 @pytest.mark.parametrize("said", [True, False])
 def test_a_body_has_a_bound_whether_its_length_is_said_or_not(guarded: Site, said: bool) -> None:
     body = b"x" * (MOST + 1)

@@ -34,7 +34,7 @@ class Site:
     now: float = 1000.0
     syncs: list[float] = field(default_factory=list)
     synced: threading.Event = field(default_factory=threading.Event)
-    metrics: Callable[[], tuple[bytes, str]] = lambda: (b"up 1\n", "text/plain; version=0.0.4")
+    metrics: Callable[[str], tuple[bytes, str]] = lambda accept: (b"up 1\n", "text/plain; version=0.0.4")
 
     def sync(self) -> None:
         self.syncs.append(self.now)
@@ -60,7 +60,7 @@ def made(secret: Callable[[], Secret] | None = None, hosts: tuple[str, ...] = ()
     site = Site(Board())
     app = application(
         site.board,
-        metrics=lambda: site.metrics(),
+        metrics=lambda accept: site.metrics(accept),
         sync=site.sync,
         webhook_secret=secret,
         hosts=hosts,
