@@ -1,8 +1,7 @@
 """One account of a plan: observe, decide, and say it as a row; reads only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
-from copy import copy
 from dataclasses import replace
 from datetime import datetime
 
@@ -25,6 +24,7 @@ from pulumi_pinata.core.model import (
 )
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.settings import Settings
+from reconciler import wording
 from reconciler.conditions import of_error
 from reconciler.fleetplan import Condition, Kind, Row, digest
 from reconciler.inventory import Entry
@@ -34,10 +34,6 @@ from reconciler.settings_document import to_document
 from reconciler.upstreams import Access
 
 _HEALS = frozenset({Kind.CREATE, Kind.REMINT, Kind.RESTORE, Kind.DISABLE, Kind.CREDITS})
-# What a manifest calls the inputs that errors are about.
-_NAMES = {"api_url": "apiUrl", "on_lost_key": "lostKey", "vault.ca_cert": "vault.caCert"}
-_ADOPT = "`pinata-reconciler adopt NAME`"
-_TAKE_OVER = "`pinata-reconciler adopt NAME --take-over`"
 
 
 def blank(declared: Declared | None, entry: Entry | None) -> Row:
@@ -53,17 +49,8 @@ def blank(declared: Declared | None, entry: Entry | None) -> Row:
 
 def failed(base: Row, error: PinataError) -> Row:
     """The row of an account that could not be looked at."""
-    shown = renamed(error)
+    shown = wording.renamed(error)
     return replace(base, kind=Kind.ERROR, condition=of_error(error), reason=str(shown), error=shown)
-
-
-def renamed(error: PinataError) -> PinataError:
-    """The same error, about what a manifest calls the input; for people: `of_error` judges it as it was raised."""
-    shown = copy(error)
-    shown.about = _NAMES.get(error.about or "", error.about)
-    if error.hint:
-        shown.hint = error.hint.replace("`api_url`", "`apiUrl`").replace("`ca_cert`", "`caCert`")
-    return shown
 
 
 def declaration(declared: Declared) -> str:
@@ -108,7 +95,7 @@ def _looked_at(
     with access.account(settings, _unheard) as found:
         name = found.account.fingerprint
         if base.entry and base.entry.account != name:
-            return _refused_row(base, of_another(base.name, base.entry.account, name, owners(name, base.name)))
+            return _refused_row(base, wording.of_another(base.name, base.entry.account, name, owners(name, base.name)))
         desired = wiring.desired(settings, found.account, declared.mode, None, *owners(name, declared.name))
         actual = look(desired, found.ports, settled=_is_applied(declared, base.entry), deep=deep)
         made = decided(replace(base, account=name, settings=settings), declared, desired, actual, now)
@@ -128,7 +115,7 @@ def pruned(base: Row, entry: Entry, access: Access) -> Row:
     settings = replace(entry.settings(), adopt=Adopt.REFUSE)  # what others switched on since is theirs
     with access.account(settings, _unheard) as found:
         if found.account.fingerprint != entry.account:
-            return _refused_row(base, of_another(base.name, entry.account, found.account.fingerprint))
+            return _refused_row(base, wording.of_another(base.name, entry.account, found.account.fingerprint))
         desired = wiring.desired(settings, found.account, Mode.DISABLED, None)
         actual = look(desired, found.ports)
     action = plan.decide(desired, actual)
@@ -175,7 +162,7 @@ def decided(base: Row, declared: Declared, desired: Desired, actual: Actual, now
     action = plan.decide(desired, actual)
     triggered = desired.trigger is not None and minted is not None and minted.trigger != desired.trigger
     kind = _kind(action, rotates=due or triggered)
-    refused = _refused(action, desired, actual) if isinstance(action, Refuse) else None
+    refused = wording.refused(action, desired, actual) if isinstance(action, Refuse) else None
     reason = str(refused) if refused else _reason(action, base)
     if due and kind is Kind.ROTATE and minted:
         born, age = created(minted.created_at), declared.rotation.max_age
@@ -239,35 +226,6 @@ def _reason(action: Action, base: Row) -> str:
     return "the Vault copy or its marks were changed; restored with the same key"
 
 
-def _refused(action: Refuse, desired: Desired, actual: Actual) -> Refused:
-    """With the names that a manifest has for things, and the commands that keep the key."""
-    hint = _way_out(action, desired, actual) or (action.hint or "").replace("on_lost_key", "lostKey")
-    return Refused(action.reason, about=_NAMES.get(action.about or "", action.about), hint=hint or None)
-
-
-def _way_out(action: Refuse, desired: Desired, actual: Actual) -> str | None:
-    """How to have an account without a new key; None where there is no such way."""
-    label, record = actual.stored.label, actual.record
-    match action.about:
-        case "vault.path" if label is None and actual.status.enabled:
-            return f"If it is the key in use, {_ADOPT} takes it as it is; else choose another `vault.path`."
-        case "vault.path" if label and label.minted and label.account == desired.account:
-            return f"Once its owner lets go of it, {_TAKE_OVER} keeps the key; else choose another `vault.path`."
-        case "owner" if record and not desired.owns(record.owner):
-            there = f"`vault.path` as at {record.minted.location}" if record and record.minted else "their `vault.path`"
-            return (
-                f"Manage an account in one place. To take it over with the same key, declare {there}, then "
-                f"{_TAKE_OVER}; `adopt: remint` replaces the key."
-            )
-        case "adopt" if desired.mode is Mode.ENABLED:
-            return (
-                f"If its key is known, store it in {desired.location}, field {desired.field}, then {_ADOPT}: the same "
-                "key, no outage. `adopt: remint` mints a new one (whoever uses the old one is cut off); "
-                "`adopt: observe` leaves it alone."
-            )
-    return None
-
-
 def _condition(desired: Desired, actual: Actual, action: Action, *, was_on: bool) -> Condition:
     on = actual.status.enabled
     if desired.mode is Mode.OBSERVED:
@@ -329,17 +287,6 @@ def _judged(made: Row) -> Row:
     if declared.drift is Drift.HEAL:
         return made
     return replace(made, kind=Kind.REPORT, reason=f"{made.reason} (`drift: report`: left as it is)", topup=None)
-
-
-def of_another(name: str, recorded: str, found: str, marks: Sequence[str] = ()) -> Refused:
-    """The error where credentials speak for account `found`; `marks` are the owner marks that the fleet has on that."""
-    others = sorted({mark.rpartition("/")[2] for mark in marks})
-    whose = f"are those of {' and '.join(others)}: they speak" if others else "speak"
-    return Refused(
-        f"these credentials {whose} for account {found}, but {name} was applied to {recorded}.",
-        about="credentials",
-        hint="Point them at that account's JWT, or give the new account a name of its own.",
-    )
 
 
 def _refused_row(base: Row, error: Refused) -> Row:

@@ -17,13 +17,13 @@ from pulumi_pinata.core.model import Desired, Mode, OnLostKey, Outcome
 from pulumi_pinata.core.ports import PinataApi, Ports
 from pulumi_pinata.core.relocate import relocate
 from pulumi_pinata.core.secret import PrivateKey
-from reconciler.account import renamed
 from reconciler.conditions import of_error
 from reconciler.fleetplan import Condition, Ending, FleetPlan, Kind, Result, Row
 from reconciler.inventory import Entry
 from reconciler.keeper import Keeper
 from reconciler.pool import each
 from reconciler.upstreams import Access
+from reconciler.wording import renamed
 
 
 def apply(

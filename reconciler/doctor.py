@@ -9,7 +9,7 @@ from threading import Event
 
 from pulumi_pinata.core.errors import PinataError
 from pulumi_pinata.core.model import Record, Status
-from reconciler import account
+from reconciler import wording
 from reconciler.inventory import home_of
 from reconciler.ledger import Ledger
 from reconciler.manifest.declared import Declared, Manifest
@@ -49,7 +49,7 @@ def examine(
         try:
             return _account(declared, ledger, access)
         except PinataError as raised:
-            error = account.renamed(raised)
+            error = wording.renamed(raised)
             about = f"{error.about}: " if error.about else ""
             return None, [Finding(declared.name, Level.BAD, f"{about}{error.message}", error.hint or "")]
 
@@ -91,7 +91,7 @@ def _account(declared: Declared, ledger: Ledger, access: Access) -> tuple[str | 
         status = ports.pinata.status()
         if entry and entry.account != found.fingerprint:
             marks = ledger.owners(found.fingerprint, declared.name)
-            raise account.of_another(declared.name, entry.account, found.fingerprint, marks)
+            raise wording.of_another(declared.name, entry.account, found.fingerprint, marks)
         ports.store.preflight(settings.vault.location, found.fingerprint, seconds=2 * ports.lease)
         record = ports.store.record(found.fingerprint)
     return found.fingerprint, list(_of_account(declared, found.expires_at, status, record))

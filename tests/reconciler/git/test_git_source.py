@@ -241,7 +241,7 @@ def test_what_is_not_there_or_no_repository_is_told_apart(
     server.status = 200
     assert "--git: what answers there is not a Git repository." in refused(follow())
     server.status = 503
-    assert "--git: the server is not able to answer now (it said so: 429 or 5xx)." in transient(follow())
+    assert "--git: the server is not able to answer now (503)." in transient(follow())
 
 
 def test_a_name_that_does_not_resolve_is_told(follow: Follow) -> None:
