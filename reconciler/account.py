@@ -60,7 +60,8 @@ def declaration(declared: Declared) -> str:
     return digest(wanted)
 
 
-def _is_applied(declared: Declared, entry: Entry | None) -> bool:
+def is_applied(declared: Declared, entry: Entry | None) -> bool:
+    """Whether what is declared was applied in full: what differs by then is drift."""
     return entry is not None and entry.declared == declaration(declared)
 
 
@@ -97,7 +98,8 @@ def _looked_at(
         if base.entry and base.entry.account != name:
             return _refused_row(base, wording.of_another(base.name, base.entry.account, name, owners(name, base.name)))
         desired = wiring.desired(settings, found.account, declared.mode, None, *owners(name, declared.name))
-        actual = look(desired, found.ports, settled=_is_applied(declared, base.entry), deep=deep)
+        settled = declared.mode is Mode.DISABLED and is_applied(declared, base.entry)
+        actual = look(desired, found.ports, settled=settled, deep=deep)
         made = decided(replace(base, account=name, settings=settings), declared, desired, actual, now)
         if moved and declared.mode is Mode.ENABLED:
             former = moved.inputs["vault"]
@@ -281,7 +283,7 @@ def _pair(config: tuple[float, int] | None) -> str:
 def _judged(made: Row) -> Row:
     """Whether the difference is drift, and what is then to be done about it."""
     declared, entry = made.declared, made.entry
-    if made.kind not in _HEALS or declared is None or not _is_applied(declared, entry):
+    if made.kind not in _HEALS or declared is None or not is_applied(declared, entry):
         return made
     made = replace(made, drifted=True)
     if declared.drift is Drift.HEAL:

@@ -46,7 +46,7 @@ def make_plan(
     ledger = Ledger.read(manifest.fleet, (each.settings for each in manifest.accounts), access, manifest.home)
     chosen = [each for each in manifest.accounts if (only is None or each.name in only) and each.name not in resting]
     if changed_first:
-        chosen.sort(key=lambda each: _is_applied(each, ledger))
+        chosen.sort(key=lambda each: account.is_applied(each, ledger.entry(each.name, home_of(each.settings))))
     rows = [resting[each.name] for each in manifest.accounts if each.name in resting and only is None]
 
     def look(declared: Declared) -> Row:
@@ -118,11 +118,6 @@ def _undeclared(base: Row, entry: Entry, manifest: Manifest, rows: list[Row], ac
             base, kind=Kind.FORGET, reason="no longer declared, and `prune` is off: it stays on, and is let go of"
         )
     return account.pruned(base, entry, access)
-
-
-def _is_applied(declared: Declared, ledger: Ledger) -> bool:
-    entry = ledger.entry(declared.name, home_of(declared.settings))
-    return entry is not None and entry.declared == account.declaration(declared)
 
 
 def _gone(manifest: Manifest, ledger: Ledger) -> Iterator[tuple[Home, Entry]]:

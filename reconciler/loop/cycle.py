@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Event
@@ -23,13 +23,15 @@ from reconciler.upstreams import Access
 
 @dataclass(frozen=True)
 class Passed:
-    """What a pass came to; `error` where the fleet's inventory could not be written, so that nothing was changed."""
+    """What a pass came to; `refused` where guards hold all of the manifests back.
+
+    `error`: the fleet's inventory could not be written. Without results nothing was changed, else it was not noted.
+    """
 
     plan: FleetPlan
     results: tuple[Result, ...]
-    good: bool
-    error: PinataError | None = None
-    refused: bool = False
+    error: PinataError | None
+    refused: bool
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,11 @@ class Cycle:
         if len(looked) < len(plan.rows):
             # Whom a stop kept from being looked at has not failed, and is as it was.
             plan, whole = replace(plan, rows=looked), False
-        left = len(plan.changes) - len(results)
-        parts = [summary(plan), outcome(results) if results else "", f"{left} held back" if left and not error else ""]
-        said = "; ".join(part for part in (*parts, str(error) if error else "") if part)
-        last = PassView(run, started, ended, good, said)
+        last = PassView(run, started, ended, good, _said(plan, results, error))
+        # With problems it may be the name that is wrong.
+        named = whole and not plan.problems
         after = self.board.change(
-            fleet=before.fleet
-            if before.fleet and (plan.problems or not whole)
-            else plan.fleet,  # it may be the name that is wrong
+            fleet=plan.fleet if named else before.fleet or plan.fleet,
             accounts=viewing.accounts(
                 before.accounts, plan, verdict, results, resting=resting, whole=whole, commit=commit, now=ended
             ),
@@ -108,7 +107,7 @@ class Cycle:
         )
         self.listener.told(events.between(before, after, plan.rows, results, run, ended))
         self.listener.passed(replace(after, last=last), seconds=self.clock() - began, whole=whole)
-        return Passed(plan, tuple(results), good, error, refused=verdict.refuses_all if whole else refused)
+        return Passed(plan, tuple(results), error, verdict.refuses_all if whole else refused)
 
     def _apply(self, plan: FleetPlan, run: str, commit: str | None) -> tuple[list[Result], PinataError | None]:
         def seen(result: Result) -> None:
@@ -132,6 +131,13 @@ class Cycle:
 
     def _alive(self) -> None:
         self.board.beat(self.clock())
+
+
+def _said(plan: FleetPlan, results: Sequence[Result], error: PinataError | None) -> str:
+    """The pass in a line."""
+    left = len(plan.changes) - len(results)
+    parts = [summary(plan), outcome(results) if results else "", f"{left} held back" if left and not error else ""]
+    return "; ".join(part for part in (*parts, str(error or "")) if part)
 
 
 def _may_be_done(row: Row, refused: bool) -> bool:

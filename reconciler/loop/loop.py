@@ -7,7 +7,7 @@ and those that fail when `schedule` says so. A source that fails leaves the last
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Event
@@ -55,6 +55,14 @@ class Surroundings:
     broken: Callable[[Exception], None]
 
 
+@dataclass(frozen=True)
+class _Failing:
+    """An account that failed: its row as it was found, and how long it is left alone."""
+
+    row: Row
+    waiting: Waiting
+
+
 class Cut(BaseException):
     """Raised by a signal's handler in `Loop.run`'s thread, while `Loop.fetching`: nobody waits for a server to stop."""
 
@@ -84,12 +92,10 @@ class Loop:
         self._sync = Event()
         self._manifest: Manifest | None = None
         self._checkout: Checkout | None = None
-        self._waiting: dict[str, Waiting] = {}
-        self._resting: dict[str, Row] = {}
+        self._failing: dict[str, _Failing] = {}
         self._poll_at = self._whole_at = self._retry_at = 0.0
         self._broken = 0
         self._wholes = 0
-        self._first = True
         self._refused = False
         self._agreed: Manifest | None = None
         self._forgiven = -math.inf
@@ -139,9 +145,11 @@ class Loop:
         lenient = now >= self._forgiven + _SYNC_GAP
         if lenient:
             self._forgiven = now
-        for name in list(self._waiting):
-            if lenient or self._resting[name].condition is not Condition.CREDENTIALS_INVALID:
-                del self._waiting[name]
+        self._failing = {
+            name: each
+            for name, each in self._failing.items()
+            if each.row.condition is Condition.CREDENTIALS_INVALID and not lenient
+        }
 
     def _follow(self) -> None:
         """Ask the source, and take in what is new."""
@@ -194,32 +202,31 @@ class Loop:
         if now >= self._whole_at:
             self._whole(manifest)
         elif now >= self._retry_at and (names := self._over(manifest.accounts)):
-            others = {name: row for name, row in self._resting.items() if name not in names}
             held = self._contents(each for each in manifest.accounts if each.name in names)
-            self._note(self._cycle.once(manifest, resting=others, only=names, refused=self._refused), held)
+            resting = self._resting(but=names)
+            self._note(self._cycle.once(manifest, resting=resting, only=names, refused=self._refused), held)
             self._retry_at = self._clock() + _GAP
         self._show()
 
     def _whole(self, manifest: Manifest) -> None:
-        for name in self._waiting.keys() - {each.name for each in manifest.accounts}:
+        for name in self._failing.keys() - {each.name for each in manifest.accounts}:
             # Of what was never applied, nothing else tells that it is gone; a time long past would keep the loop awake.
-            del self._waiting[name]
-            self._resting.pop(name, None)
+            del self._failing[name]
         if self._refused:
             self._heal(manifest)
         over = self._over(manifest.accounts)
         over |= manifest.frozen | {each.name for each in manifest.accounts if each.suspend}  # these are not asked
-        resting = {name: row for name, row in self._resting.items() if name in self._waiting and name not in over}
-        if self._first:
+        resting = self._resting(but=over)
+        first = self._wholes == 0
+        if first:
             # Many reconcilers that start at once, after an outage say, do not all ask for everything at once.
             self._around.slow(max(_FIRST_RATE, 2 * len(manifest.accounts) / self._intervals.whole))
         held = self._contents(each for each in manifest.accounts if each.name not in resting)
         deep = self._wholes % _DEEP == 0
+        passed = self._cycle.once(manifest, resting=resting, changed_first=first, deep=deep)
         self._wholes += 1
-        passed = self._cycle.once(manifest, resting=resting, changed_first=self._first, deep=deep)
-        if self._first:
+        if first:
             self._around.slow(None)
-            self._first = False
         self._note(passed, held)
         if not (passed.refused or passed.error):
             self._agreed = manifest
@@ -237,8 +244,12 @@ class Loop:
         """While a commit is held back, mend the drift of what was agreed on before: by that, not by the commit."""
         agreed = self._agreed
         if agreed and agreed is not held:
-            names = {each.name for each in agreed.accounts} - self._resting.keys()
-            self._cycle.once(agreed, resting=self._resting, only=names, refused=True)
+            names = {each.name for each in agreed.accounts} - self._failing.keys()
+            self._cycle.once(agreed, resting=self._resting(), only=names, refused=True)
+
+    def _resting(self, but: Collection[str] = ()) -> dict[str, Row]:
+        """The rows of failing accounts that are not looked at."""
+        return {name: each.row for name, each in self._failing.items() if name not in but}
 
     def _over(self, accounts: Iterable[Declared]) -> set[str]:
         """The failing accounts that are to be looked at again."""
@@ -246,8 +257,8 @@ class Loop:
         return {
             each.name
             for each in accounts
-            if (waiting := self._waiting.get(each.name))
-            and waiting.is_over(now, declaration(each), self._around.content(each.settings))
+            if (failing := self._failing.get(each.name))
+            and failing.waiting.is_over(now, declaration(each), self._around.content(each.settings))
         }
 
     def _contents(self, accounts: Iterable[Declared]) -> dict[str, str | None]:
@@ -258,21 +269,18 @@ class Loop:
         """Remember what failed, and for how long it is left alone."""
         ended = {result.row.name: result for result in passed.results}
         for row in passed.plan.rows:
-            result, declared = ended.get(row.name), row.declared
-            if row is self._resting.get(row.name):
+            result, declared, before = ended.get(row.name), row.declared, self._failing.get(row.name)
+            if before and row is before.row:
                 continue
             if declared is None or not failed(row, result):
-                self._waiting.pop(row.name, None)
-                self._resting.pop(row.name, None)
+                self._failing.pop(row.name, None)
                 continue
             if result:
                 error = result.error
                 row = replace(row, kind=Kind.ERROR, condition=result.condition, reason=str(error), error=error)
-            settings = declared.settings
-            self._resting[row.name] = row
-            self._waiting[row.name] = after_failure(
-                self._waiting.get(row.name),
-                settings,
+            waiting = after_failure(
+                before.waiting if before else None,
+                declared.settings,
                 row.condition,
                 row.error,
                 declared=declaration(declared),
@@ -281,27 +289,27 @@ class Loop:
                 longest=self._intervals.whole,
                 dice=self._dice,
             )
+            self._failing[row.name] = _Failing(row, waiting)
 
     def _show(self) -> None:
         """Put on the board when what comes next."""
         board = self._cycle.board
         accounts = {
-            name: replace(view, retry_at=at)
-            if (at := self._moment(self._waiting[name].at if name in self._waiting else math.inf)) != view.retry_at
-            else view
+            name: view if view.retry_at == at else replace(view, retry_at=at)
             for name, view in board.view.accounts.items()
+            for at in (self._moment(self._failing[name].waiting.at) if name in self._failing else None,)
         }
         board.change(accounts=accounts, next_pass=self._moment(self._whole_at))
 
-    def _moment(self, at: float) -> datetime | None:
+    def _moment(self, at: float) -> datetime:
         seconds = max(0.0, at - self._clock())
-        return None if math.isinf(at) else (self._cycle.now() + timedelta(seconds=seconds)).replace(microsecond=0)
+        return (self._cycle.now() + timedelta(seconds=seconds)).replace(microsecond=0)
 
     def _wait(self) -> float:
         """Seconds until something is due."""
         alive = self._around.keep_alive()
         due = [self._poll_at]
         if self._manifest:
-            retries = min((waiting.at for waiting in self._waiting.values()), default=math.inf)
+            retries = min((each.waiting.at for each in self._failing.values()), default=math.inf)
             due += [self._whole_at, max(self._retry_at, retries)]
         return max(0.0, min(min(due) - self._clock(), alive, _LONGEST_WAIT))

@@ -2,7 +2,7 @@
 
 import threading
 
-from sandbox_fleet import MakeFleet
+from sandbox_fleet import MakeFleet, SandboxFleet
 
 
 def test_an_account_that_another_run_let_go_of_before_it_was_minted_is_not_left_on(fleet_of: MakeFleet) -> None:
@@ -29,12 +29,9 @@ def test_an_account_that_another_run_let_go_of_before_it_was_minted_is_not_left_
     assert set(fleet.names) - {last} == fleet.on()
 
 
-def test_a_prune_that_is_cut_off_after_it_let_go_of_the_label_is_finished(fleet_of: MakeFleet) -> None:
-    fleet = fleet_of(3, timeout=1)
-    fleet.apply()
-    last = fleet.names[-1]
-    fleet.remove(last)
-    path = f"secret/data/fleets/{fleet.name}/{last}"
+def kill_at_the_deletion_of(name: str, fleet: SandboxFleet) -> None:
+    """An apply that is killed when it deletes the account's Vault copy: its label is gone by then."""
+    path = f"secret/data/fleets/{fleet.name}/{name}"
 
     def cut(method: str, called: str) -> int | None:
         if (method, called) == ("DELETE", path) or (method == "POST" and called == path.replace("data", "delete", 1)):
@@ -45,8 +42,16 @@ def test_a_prune_that_is_cut_off_after_it_let_go_of_the_label_is_finished(fleet_
     fleet.proxy.fault = cut
     process = fleet.start("apply", str(fleet.manifests), "--yes")
     process.communicate(timeout=60)
-    assert process.returncode == -9
+    assert -9 == process.returncode
     fleet.proxy.fault = lambda method, called: None
+
+
+def test_a_prune_that_is_cut_off_after_it_let_go_of_the_label_is_finished(fleet_of: MakeFleet) -> None:
+    fleet = fleet_of(3, timeout=1)
+    fleet.apply()
+    last = fleet.names[-1]
+    fleet.remove(last)
+    kill_at_the_deletion_of(last, fleet)
 
     for _ in range(2):
         fleet.apply()
@@ -64,18 +69,7 @@ def test_a_disable_that_is_cut_off_after_it_let_go_of_the_label_is_finished(flee
     fleet.apply()
     last = fleet.names[-1]
     fleet.declare(last, inference="disabled")
-    path = f"secret/data/fleets/{fleet.name}/{last}"
-
-    def cut(method: str, called: str) -> int | None:
-        if (method, called) == ("DELETE", path) or (method == "POST" and called == path.replace("data", "delete", 1)):
-            process.kill()
-            return 503
-        return None
-
-    fleet.proxy.fault = cut
-    process = fleet.start("apply", str(fleet.manifests), "--yes")
-    process.communicate(timeout=60)
-    fleet.proxy.fault = lambda method, called: None
+    kill_at_the_deletion_of(last, fleet)
     for _ in range(2):
         fleet.apply()
     assert fleet.key(last) in (None, "None")
