@@ -3,24 +3,12 @@
 from pathlib import Path
 
 import pytest
+from manifest_text import API, ENV, HEAD, problems, read
 
 from reconciler.manifest import manifests as manifest
-from reconciler.manifest.declared import Manifest
 
-ENV = {"VAULT_ADDR": "https://vault.test"}
-API = "apiVersion: pinata-reconciler.dev/v1alpha1\n"
-HEAD = f"{API}kind: Inference\nmetadata:\n  name: a\n"
 FORMS = "env:NAME, file:PATH or vault:MOUNT/PATH#FIELD"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzZWNyZXQiOiJoZWxsbyJ9.c2lnbmF0dXJl"
-
-
-def read(folder: Path, text: str | bytes, env: dict[str, str] | None = None) -> Manifest:
-    (folder / "bad.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return manifest.load([folder], ENV if env is None else env, root=folder)
-
-
-def problems(folder: Path, text: str | bytes, env: dict[str, str] | None = None) -> list[str]:
-    return [str(problem) for problem in read(folder, text, env).problems]
 
 
 # The spec begins on line 5 with `spec:`, so what follows is on line 6 and on.
