@@ -233,9 +233,16 @@ class Stage(World):
         return data is not None and self.pinata.is_live(self.name, data.get("PINATA_LLM_KEY", ""))
 
     def promise_kept(self, path: str | None = None) -> bool:
-        """The promise at this instant: off, or an open intent, or the live key in Vault."""
-        record = self.held_record()
-        return not self.enabled or (record is not None and record["state"] == "open") or self.key_safe(path)
+        """The promise at one instant: off, or an open intent, or the live key in Vault.
+
+        These are three reads, and a provider may outlive the engine that was killed and go on between them: a record
+        that has moved by the end shows that they were of different instants, and they are taken again.
+        """
+        while True:
+            record = self.held_record()
+            kept = not self.enabled or (record is not None and record["state"] == "open") or self.key_safe(path)
+            if kept or record == self.held_record():
+                return kept
 
     def settled(self, path: str | None = None) -> tuple[str, str]:
         """How the account stands when all is over, and how its record does."""
