@@ -171,10 +171,7 @@ class Lease:
 
     def _mend(self, now: float) -> None:
         """Look at a login that is over, or that may be; the outcome is in `_held` and `problem`. Under the lock."""
-        tainted, self._tainted = self._tainted, False
-        if tainted:
-            self._gap = min(_LONGEST_GAP, 2 * self._gap) if now < self._looks_again + self._gap else GAP
-            self._looks_again = now + self._gap
+        tainted = self._tainted
         try:
             credentials = self._credentials()
             if self._lasting and not tainted and self._failure and now < self._due and _same(credentials, self._tried):
@@ -185,6 +182,11 @@ class Lease:
                 self._log_in(credentials, now)
         except PinataError as error:
             self._failed(error, now)
+        finally:
+            if tainted:  # until here, so that the others wait for the outcome, and call with no token that is dead
+                self._tainted = False
+                self._gap = min(_LONGEST_GAP, 2 * self._gap) if now < self._looks_again + self._gap else GAP
+                self._looks_again = now + self._gap
 
     def _tend(self, held: _Held) -> None:
         """Renew or replace a login that is still good: a failure is put down, and tried again soon. Under the lock."""

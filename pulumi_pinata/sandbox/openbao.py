@@ -100,7 +100,9 @@ class OpenBao:
 
     def pause(self) -> None:
         """Freeze the process (SIGSTOP): connections are accepted by the kernel and never answered."""
-        self._running().send_signal(signal.SIGSTOP)
+        process = self._running()
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)  # a signal sent is not one delivered: until then calls are answered
 
     def resume(self) -> None:
         """Let a paused process go on."""
