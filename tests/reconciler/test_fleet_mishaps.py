@@ -58,7 +58,7 @@ def test_a_prune_that_is_cut_off_after_it_let_go_of_the_label_is_finished(fleet_
     data = fleet.bao.api
     intents = data.data("LIST", "secret/metadata/pinata-inference/intents")["keys"]
     records = [data.data("GET", f"secret/data/pinata-inference/intents/{each}")["data"] for each in intents]
-    mine = [record for record in records if fleet.name in record["owner"]]
+    mine = [record for record in records if fleet.name in record.get("owner", "")]  # other tests spoil theirs
     assert ["closed"] * 3 == [record["state"] for record in mine]
     assert last not in fleet.on()
     assert fleet.key(last) in (None, "None")  # the dead key is deleted, as onDelete says

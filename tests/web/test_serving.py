@@ -40,14 +40,13 @@ def answer(client: socket.socket) -> bytes:
 
 
 def test_nothing_is_left_when_the_block_ends() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with served() as site:
         port = int(site.url.rpartition(":")[2])
         assert 200 == site.get("/healthz").status_code
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
-    assert not [each for each in threading.enumerate() if each.name == "http"]
-    assert before == threading.active_count()
+    assert set() == set(threading.enumerate()) - before
 
 
 def test_an_idle_connection_does_not_hold_up_the_end() -> None:
