@@ -21,11 +21,12 @@ from pulumi.dynamic import (
 
 from pulumi_pinata import announcements, properties, wiring
 from pulumi_pinata._errors import clean
-from pulumi_pinata.core import observe, plan
+from pulumi_pinata.core import judgment, observe, plan
 from pulumi_pinata.core.account import Account
+from pulumi_pinata.core.actions import Outcome
 from pulumi_pinata.core.converge import converge
 from pulumi_pinata.core.errors import Refused
-from pulumi_pinata.core.model import Condition, Desired, Minted, Mode, Outcome
+from pulumi_pinata.core.model import Condition, Desired, Minted, Mode
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.relocate import relocate
 from pulumi_pinata.core.settings import Settings
@@ -149,7 +150,7 @@ def _observed(props: dict[str, Any], want: Desired, ports: Ports) -> dict[str, A
         return None
     if condition is Condition.CONFLICT:
         return properties.outputs(props, want.account, actual.status, None, condition)
-    minted = plan.known(want, actual)
+    minted = judgment.known(want, actual)
     if condition in (Condition.KEY_LOST, Condition.KEY_STALE):
         minted = None
     return properties.outputs(props, want.account, actual.status, minted, condition)

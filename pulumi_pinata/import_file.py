@@ -11,7 +11,7 @@ from pulumi.dynamic.dynamic import serialize_provider
 
 from pulumi_pinata import properties, wiring
 from pulumi_pinata._provider import InferenceProvider
-from pulumi_pinata.core import observe, plan
+from pulumi_pinata.core import judgment, observe, plan
 from pulumi_pinata.core.adopt import adopt_key
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.model import Condition, Desired, Label, Mode
@@ -54,7 +54,7 @@ def build(name: str, owner: str, inputs: dict[str, Any], *, take_over: bool, ado
         want = wiring.desired(settings, found.account, Mode.ENABLED, None, holder)
         actual = observe.account(want, ports)
         condition = plan.condition(want, actual)
-        minted = plan.known(want, actual)
+        minted = judgment.known(want, actual)
     if minted is None or condition not in (Condition.READY, Condition.DRIFTED):
         raise Refused(
             f"there is no live key to import (condition {condition.value}).",

@@ -6,22 +6,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from pulumi_pinata import wiring
-from pulumi_pinata.core import observe, plan
+from pulumi_pinata.core import judgment, observe, plan
+from pulumi_pinata.core.actions import Action, Await, Disable, Mint, Move, Nothing, Refuse
 from pulumi_pinata.core.errors import PinataError, Refused
-from pulumi_pinata.core.model import (
-    Action,
-    Actual,
-    Adopt,
-    Await,
-    Desired,
-    Disable,
-    Mint,
-    Minted,
-    Mode,
-    Move,
-    Nothing,
-    Refuse,
-)
+from pulumi_pinata.core.model import Actual, Adopt, Desired, Minted, Mode
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.settings import Settings
 from reconciler import wording
@@ -123,7 +111,7 @@ def pruned(base: Row, entry: Entry, access: Access) -> Row:
     action = plan.decide(desired, actual)
     condition = Condition.READY if actual.status.enabled else Condition.OFF
     base = replace(base, account=entry.account, settings=settings, desired=desired, condition=condition)
-    base = _described(base, plan.known(desired, actual))
+    base = _described(base, judgment.known(desired, actual))
     if isinstance(action, (Disable, Await)):
         return replace(base, kind=Kind.PRUNE, reason="no longer declared, and `prune` is on")
     reason = "no longer declared; it is somebody else's now" if actual.status.enabled else "no longer declared, and off"
@@ -151,12 +139,12 @@ def _in_order(desired: Desired, actual: Actual) -> bool:
         label = actual.stored.label
         released = label is not None and label.minted is None
         return not actual.status.enabled and (released or actual.stored.version == 0)
-    return desired.mode is Mode.OBSERVED or plan.in_sync(desired, actual)
+    return desired.mode is Mode.OBSERVED or judgment.in_sync(desired, actual)
 
 
 def decided(base: Row, declared: Declared, desired: Desired, actual: Actual, now: datetime) -> Row:
     """The row of what was observed; pure."""
-    minted = plan.known(desired, actual)
+    minted = judgment.known(desired, actual)
     due = False
     if desired.mode is Mode.ENABLED and actual.status.enabled and minted:
         due = is_due(declared.rotation, minted.created_at, now)

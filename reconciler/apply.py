@@ -11,9 +11,10 @@ from threading import Event
 from typing import Any, cast
 
 from pulumi_pinata import wiring
+from pulumi_pinata.core.actions import Outcome
 from pulumi_pinata.core.converge import converge
 from pulumi_pinata.core.errors import PinataError, Refused, Transient
-from pulumi_pinata.core.model import Desired, Mode, OnLostKey, Outcome
+from pulumi_pinata.core.model import Desired, Mode, OnLostKey
 from pulumi_pinata.core.ports import PinataApi, Ports
 from pulumi_pinata.core.relocate import relocate
 from pulumi_pinata.core.secret import PrivateKey

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from copy import copy
 
+from pulumi_pinata.core.actions import Refuse
 from pulumi_pinata.core.errors import PinataError, Refused
-from pulumi_pinata.core.model import Actual, Desired, Mode, Refuse
+from pulumi_pinata.core.model import Actual, Desired, Mode
 
 # What a manifest calls the inputs that errors are about.
 _NAMES = {"api_url": "apiUrl", "on_lost_key": "lostKey", "vault.ca_cert": "vault.caCert"}

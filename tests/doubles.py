@@ -11,21 +11,10 @@ from typing import Any
 
 from pulumi_pinata.adapters import vault_documents as documents
 from pulumi_pinata.adapters.vault_kv import INTENTS
+from pulumi_pinata.core.actions import Outcome
 from pulumi_pinata.core.converge import converge
 from pulumi_pinata.core.errors import Ambiguous, Conflict, PinataError, Refused, Transient
-from pulumi_pinata.core.model import (
-    Content,
-    Desired,
-    Liveness,
-    Location,
-    Mode,
-    Outcome,
-    Record,
-    Sealed,
-    State,
-    Status,
-    Stored,
-)
+from pulumi_pinata.core.model import Content, Desired, Liveness, Location, Mode, Record, Sealed, State, Status, Stored
 from pulumi_pinata.core.ports import Attempts, KeyStore, PinataApi, Ports
 from pulumi_pinata.core.secret import PrivateKey
 

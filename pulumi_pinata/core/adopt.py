@@ -1,11 +1,12 @@
 """Take a key that a person stored in Vault into our keeping, as it is: no mint, and so no outage."""
 
-from pulumi_pinata.core import plan
+from pulumi_pinata.core import judgment
+from pulumi_pinata.core.actions import Outcome
 from pulumi_pinata.core.close import conclude, described
 from pulumi_pinata.core.converge import is_abandoned
 from pulumi_pinata.core.errors import Conflict, Refused
 from pulumi_pinata.core.intent import Hold
-from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Outcome, Purpose
+from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Purpose
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.secret import PrivateKey
 from pulumi_pinata.core.store import store_key
@@ -22,7 +23,7 @@ def adopt_key(key: PrivateKey, desired: Desired, ports: Ports) -> Outcome:
         raise Refused(
             "inference is off, so the key in Vault is dead.", hint="Apply without adopting it: one is minted."
         )
-    if stored.label is not None or plan.known(desired, actual) is not None:
+    if stored.label is not None or judgment.known(desired, actual) is not None:
         raise Refused("this account or path is managed already.", hint="There is nothing to adopt.")
     record = actual.record
     if record and record.open and not is_abandoned(desired.account, record.version, ports):

@@ -1,20 +1,9 @@
 """P6: how an intent ends, and what becomes of Vault copies that are of no more use."""
 
+from pulumi_pinata.core.actions import Outcome
 from pulumi_pinata.core.errors import PinataError
 from pulumi_pinata.core.intent import Hold
-from pulumi_pinata.core.model import (
-    Content,
-    Desired,
-    Label,
-    Location,
-    Minted,
-    OnDelete,
-    Outcome,
-    Record,
-    State,
-    Status,
-    Stored,
-)
+from pulumi_pinata.core.model import Content, Desired, Label, Location, Minted, OnDelete, Record, State, Status, Stored
 from pulumi_pinata.core.ports import Ports
 
 

@@ -1,8 +1,9 @@
 """Observe, decide, carry out, and again where the world moved in between: one account to where it is declared."""
 
 from pulumi_pinata.core import execute, observe, plan
+from pulumi_pinata.core.actions import Await, Outcome, Refuse
 from pulumi_pinata.core.errors import Ambiguous, Conflict, PinataError
-from pulumi_pinata.core.model import Actual, Await, Desired, Outcome, Refuse
+from pulumi_pinata.core.model import Actual, Desired
 from pulumi_pinata.core.ports import Ports
 
 _ROUNDS = 6

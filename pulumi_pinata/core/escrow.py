@@ -1,10 +1,11 @@
 """Put a key from escrow into Vault, under the intent that it was minted for."""
 
-from pulumi_pinata.core import plan
+from pulumi_pinata.core import judgment
+from pulumi_pinata.core.actions import Outcome
 from pulumi_pinata.core.close import conclude, described
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.intent import Hold
-from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Outcome, Sealed
+from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Sealed
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.store import store_key
 
@@ -28,7 +29,7 @@ def restore(sealed: Sealed, desired: Desired, ports: Ports) -> Outcome:
         raise Refused(f"the account is managed by {record.owner}.", about="--owner", hint="Give that owner.")
     stored = ports.store.stat(desired.location)
     found = ports.store.read(desired.location) if stored.label is None else None
-    if plan.foreign_path(desired, Actual(status, stored, record, content=found)):
+    if judgment.foreign_path(desired, Actual(status, stored, record, content=found)):
         raise Refused(
             f"{desired.location} holds something that is not ours.", about="vault.path", hint="Make room for the key."
         )

@@ -5,7 +5,7 @@ Its check-and-set version is what two writers race for; whoever lost it must not
 
 from dataclasses import dataclass, replace
 
-from pulumi_pinata.core import plan
+from pulumi_pinata.core import judgment
 from pulumi_pinata.core.errors import Ambiguous, Transient
 from pulumi_pinata.core.model import Actual, Desired, Location, Minted, Purpose, Record
 from pulumi_pinata.core.ports import Ports
@@ -38,7 +38,7 @@ class Hold:
             attempts=(*(old.attempts if old else ()), attempt)[-32:],
             location=desired.location,
             source=source,
-            minted=plan.known(desired, actual),
+            minted=judgment.known(desired, actual),
         )
         hold = cls(desired, ports, record, ports.clock.monotonic())
         hold._put(record)

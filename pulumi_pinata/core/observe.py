@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from pulumi_pinata.core import plan
+from pulumi_pinata.core import judgment
 from pulumi_pinata.core.model import Actual, Desired, Minted, Mode, Purpose, State, Status
 from pulumi_pinata.core.ports import Ports
 
@@ -27,7 +27,7 @@ def account(
     status = ports.pinata.status()
     marker = ports.pinata.marker() if markers and status.enabled else None
     actual = Actual(status=status, stored=ports.store.stat(desired.location), record=record, marker=marker)
-    if desired.mode is Mode.OBSERVED or (by_label and plan.in_sync(desired, actual)):
+    if desired.mode is Mode.OBSERVED or (by_label and judgment.in_sync(desired, actual)):
         return actual
     if by_label:
         record = ports.store.record(desired.account)
@@ -36,7 +36,7 @@ def account(
         if record.version not in resume and not ports.attempts.made(record):
             return actual
         actual = replace(actual, ours_to_resume=True, status=_settled(status, ports))
-    if record and (other := plan.origin(desired, record)):
+    if record and (other := judgment.origin(desired, record)):
         actual = replace(actual, origin=ports.store.stat(other))
     return _try_key(desired, actual, ports)
 
@@ -54,12 +54,12 @@ def _settled(status: Status, ports: Ports) -> Status:
 
 def _try_key(desired: Desired, actual: Actual, ports: Ports) -> Actual:
     """Read the data where the label does not vouch for it, and try the key where only that can tell."""
-    record, minted = actual.record, plan.known(desired, actual)
+    record, minted = actual.record, judgment.known(desired, actual)
     label = actual.stored.label
-    if plan.foreign_path(desired, actual) and (not record or (label and label.minted)):
+    if judgment.foreign_path(desired, actual) and (not record or (label and label.minted)):
         return actual  # nobody of ours can have left it there: not ours to read
     unfinished = bool(record and record.open and record.purpose is Purpose.MINT)
-    doubt = minted is not None and plan.in_doubt(minted, actual)
+    doubt = minted is not None and judgment.in_doubt(minted, actual)
     if actual.stored.state is State.READABLE and (unfinished or doubt or not _vouched(minted, actual)):
         actual = replace(actual, content=ports.store.read(desired.location))
     content = actual.content if actual.status.enabled else None

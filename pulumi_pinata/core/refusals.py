@@ -1,6 +1,7 @@
 """What a decision refuses, in words: what was found, which input it is about, what to do; nothing is decided here."""
 
-from pulumi_pinata.core.model import Desired, Refuse, Stored
+from pulumi_pinata.core.actions import Refuse
+from pulumi_pinata.core.model import Desired, Stored
 
 
 def path_taken(desired: Desired, stored: Stored) -> Refuse:

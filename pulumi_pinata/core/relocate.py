@@ -5,12 +5,13 @@ A move within one mount needs none of this: `plan` sees it in the record.
 
 from dataclasses import replace
 
-from pulumi_pinata.core import observe, plan
+from pulumi_pinata.core import judgment, observe
+from pulumi_pinata.core.actions import Outcome
 from pulumi_pinata.core.close import close_if_possible, conclude, retire
 from pulumi_pinata.core.converge import converge, is_abandoned
 from pulumi_pinata.core.errors import Conflict, Refused
 from pulumi_pinata.core.intent import Hold
-from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Minted, OnDelete, Outcome, Purpose
+from pulumi_pinata.core.model import Actual, Content, Desired, Liveness, Minted, OnDelete, Purpose
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.store import store_key
 
@@ -29,12 +30,12 @@ def relocate(old: Desired, old_ports: Ports, new: Desired, new_ports: Ports) -> 
     source, target = _observe(old, old_ports), _observe(bare, new_ports)
     if source.record and target.record == source.record:
         return converge(new, new_ports)  # one Vault under two names: the paths may differ, an ordinary move
-    arrived = plan.copy_state(bare, target) is plan.Copy.CURRENT and _opens(new_ports, bare)
+    arrived = judgment.copy_state(bare, target) is judgment.Copy.CURRENT and _opens(new_ports, bare)
     loose = bool(source.record and source.record.open and source.record.purpose is not Purpose.MOVE)
     repaired = loose and not arrived and _repair(old, old_ports, new)
     if repaired:
         source, target = _observe(old, old_ports), _observe(bare, new_ports)
-    minted = plan.known(old, source)
+    minted = judgment.known(old, source)
     hold = Hold.take(old, source, old_ports, Purpose.MINT)
     if new_ports.store.record(new.account) == hold.record:
         hold.close(minted)  # one Vault after all, which the first intent of all has just shown
@@ -116,7 +117,7 @@ def _observe(desired: Desired, ports: Ports) -> Actual:
 
 
 def _arrive(content: Content, minted: Minted, new: Desired, target: Actual, ports: Ports) -> None:
-    if plan.foreign_path(new, target):
+    if judgment.foreign_path(new, target):
         raise Refused(
             f"{new.location} is taken by somebody else.",
             about="vault.path",

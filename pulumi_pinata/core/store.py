@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pulumi_pinata.core import plan
+from pulumi_pinata.core import judgment
 from pulumi_pinata.core.errors import Ambiguous, Conflict, PinataError, Refused, Transient
 from pulumi_pinata.core.intent import Hold
 from pulumi_pinata.core.model import Actual, Content, State, Status
@@ -68,7 +68,7 @@ def _store_once(hold: Hold, content: Content, cas: int) -> int:
             raise
         hold.renew()  # a holder that was paused may have slipped in a dead key; only the present one may cover it
         seen = Actual(Status(enabled=True), stored, hold.record, content=found)
-        if plan.foreign_path(desired, seen):
+        if judgment.foreign_path(desired, seen):
             raise Refused(f"{desired.location} was just taken by somebody else.", about="vault.path") from None
         try:
             version = store.write(desired.location, content, base_url=desired.base_url, cas=stored.version)

@@ -9,17 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pulumi_pinata.core import plan
+from pulumi_pinata.core.actions import Action, Disable, Mint
 from pulumi_pinata.core.model import (
-    Action,
     Actual,
     Adopt,
     Content,
     Desired,
-    Disable,
     Label,
     Liveness,
     Location,
-    Mint,
     Minted,
     Mode,
     OnLostKey,

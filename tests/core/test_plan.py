@@ -11,28 +11,22 @@ from doubles import HERE, FakeStore, Gate, Killed, Reenable, Variant, World, wan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulumi_pinata.core import execute, observe, plan
-from pulumi_pinata.core.errors import Ambiguous, PinataError
-from pulumi_pinata.core.model import (
+from pulumi_pinata.core import execute, judgment, observe, plan
+from pulumi_pinata.core.actions import (
     Action,
-    Adopt,
     Await,
-    Desired,
     Disable,
     Finish,
-    Liveness,
-    Location,
     Mint,
-    Mode,
     Move,
     Nothing,
-    OnDelete,
-    OnLostKey,
     Refuse,
     Relabel,
     Rewrite,
     Undelete,
 )
+from pulumi_pinata.core.errors import Ambiguous, PinataError
+from pulumi_pinata.core.model import Adopt, Desired, Liveness, Location, Mode, OnDelete, OnLostKey
 
 ROWS = list(rows())
 WRITES = (Mint, Finish, Relabel, Rewrite, Undelete, Move, Disable)
@@ -269,7 +263,9 @@ def test_inference_that_is_not_ours_is_refused_observed_or_taken_over_as_declare
 def test_a_finish_always_has_a_key_to_finish_with() -> None:
     assert not broken(
         lambda row: (
-            row.action != Finish() or plan.known(row.desired, row.actual) is not None or row.actual.content is not None
+            row.action != Finish()
+            or judgment.known(row.desired, row.actual) is not None
+            or row.actual.content is not None
         )
     )
 

@@ -15,9 +15,10 @@ from world import World
 from pulumi_pinata import properties, wiring
 from pulumi_pinata.adapters import vault_documents as documents
 from pulumi_pinata.adapters.pinata_http import PinataClient
+from pulumi_pinata.core.actions import Outcome
 from pulumi_pinata.core.converge import converge
 from pulumi_pinata.core.errors import PinataError, Refused
-from pulumi_pinata.core.model import Label, Location, Mode, Outcome, Purpose, Record
+from pulumi_pinata.core.model import Label, Location, Mode, Purpose, Record
 from pulumi_pinata.core.secret import Secret
 from pulumi_pinata.sandbox.openbao_api import BaoError
 

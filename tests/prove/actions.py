@@ -11,21 +11,11 @@ from prove.faults import Chance, none
 from prove.world import HOMES, KEY_CANARY, Home, Process, World, key_at
 from pulumi_pinata.adapters.vault_kv import INTENTS
 from pulumi_pinata.core import observe, plan
+from pulumi_pinata.core.actions import Outcome
 from pulumi_pinata.core.converge import converge
 from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient
 from pulumi_pinata.core.escrow import restore
-from pulumi_pinata.core.model import (
-    Adopt,
-    Condition,
-    Desired,
-    Location,
-    Minted,
-    Mode,
-    OnDelete,
-    OnLostKey,
-    Outcome,
-    State,
-)
+from pulumi_pinata.core.model import Adopt, Condition, Desired, Location, Minted, Mode, OnDelete, OnLostKey, State
 from pulumi_pinata.core.relocate import relocate
 
 PATHS = ("pinata/prod", "pinata/other")

@@ -8,11 +8,12 @@ import pytest
 
 from prove.runner import run
 from prove.world import Home, Process
-from pulumi_pinata.core import converge, execute, store
+from pulumi_pinata.core import converge, mint, store
+from pulumi_pinata.core.actions import Outcome
 from pulumi_pinata.core.close import conclude
 from pulumi_pinata.core.errors import Ambiguous, Conflict
 from pulumi_pinata.core.intent import Hold
-from pulumi_pinata.core.model import Content, Minted, Outcome, Record, Status
+from pulumi_pinata.core.model import Content, Minted, Record, Status
 from pulumi_pinata.core.ports import PinataApi, Ports
 
 SEEDS = 400
@@ -42,8 +43,8 @@ def _write_the_key_after_closing(patch: pytest.MonkeyPatch) -> None:
         store.store_key(*late.pop())
         return conclude(hold, minted, status)
 
-    patch.setattr(execute, "store_key", put_off)
-    patch.setattr(execute, "conclude", close_then_write)
+    patch.setattr(mint, "store_key", put_off)
+    patch.setattr(mint, "conclude", close_then_write)
 
 
 def _drop_the_read_back(patch: pytest.MonkeyPatch) -> None:
