@@ -23,7 +23,7 @@ from reconciler.listeners import logs
 from reconciler.listeners.audit import AuditLog
 from reconciler.listeners.metrics import Metrics
 from reconciler.listeners.notify import Notifier, checked
-from reconciler.listeners.traces import tracing
+from reconciler.listeners.tracing import tracing
 from reconciler.loop.board import Board
 from reconciler.loop.cycle import Cycle
 from reconciler.loop.listener import Listener, Listeners

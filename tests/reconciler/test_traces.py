@@ -24,8 +24,9 @@ from pulumi_pinata.wiring import Connections
 from reconciler.apply import apply
 from reconciler.fleet import make_plan
 from reconciler.fleetplan import Condition, Ending, FleetPlan, Kind, Result, Row
-from reconciler.listeners import traces as module
-from reconciler.listeners.traces import CLOSING, ENDPOINTS, MOST_SPANS, Traces, tracing
+from reconciler.listeners import tracing as module
+from reconciler.listeners.traces import MOST_SPANS, Traces
+from reconciler.listeners.tracing import CLOSING, ENDPOINTS, tracing
 from reconciler.loop.events import Event, EventKind
 from reconciler.loop.view import AccountView, FleetView, PassView, SourceView
 from reconciler.manifest import manifests
