@@ -1,4 +1,4 @@
-"""One account of a plan: observe, decide, and say it as a row; reads only."""
+"""One account of a plan: looked at, with the fewest reads that tell; nothing is changed."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -7,50 +7,16 @@ from datetime import datetime
 
 from pulumi_pinata import wiring
 from pulumi_pinata.core import judgment, observe, plan
-from pulumi_pinata.core.actions import Action, Await, Disable, Mint, Move, Nothing, Refuse
-from pulumi_pinata.core.errors import PinataError, Refused
-from pulumi_pinata.core.model import Actual, Adopt, Desired, Minted, Mode
+from pulumi_pinata.core.actions import Await, Disable
+from pulumi_pinata.core.errors import PinataError
+from pulumi_pinata.core.model import Actual, Adopt, Desired, Mode
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.settings import Settings
-from reconciler import wording
-from reconciler.conditions import of_error
-from reconciler.fleetplan import Condition, Kind, Row, digest
+from reconciler import findings, wording
+from reconciler.fleetplan import Condition, Kind, Row
 from reconciler.inventory import Entry
-from reconciler.manifest.declared import Declared, Drift
-from reconciler.rotation import created, due_at, is_due
-from reconciler.settings_document import to_document
+from reconciler.manifest.declared import Declared
 from reconciler.upstreams import Access
-
-_HEALS = frozenset({Kind.CREATE, Kind.REMINT, Kind.RESTORE, Kind.DISABLE, Kind.CREDITS})
-
-
-def blank(declared: Declared | None, entry: Entry | None) -> Row:
-    """The row of an account that was not looked at."""
-    name = declared.name if declared else entry.name if entry else ""
-    place = ""
-    if declared:
-        place = str(declared.settings.vault.location)
-    elif entry:
-        place = f"{entry.inputs['vault'].get('mount')}/{entry.inputs['vault'].get('path')}"
-    return Row(name, Kind.SKIP, Condition.SUSPENDED, "", path=place, declared=declared, entry=entry)
-
-
-def failed(base: Row, error: PinataError) -> Row:
-    """The row of an account that could not be looked at."""
-    shown = wording.renamed(error)
-    return replace(base, kind=Kind.ERROR, condition=of_error(error), reason=str(shown), error=shown)
-
-
-def declaration(declared: Declared) -> str:
-    """A digest of what is declared: where it is unchanged since it was last applied, a difference is drift."""
-    settings = declared.settings
-    wanted = [to_document(settings), settings.trigger, declared.mode.value, declared.credits.top_up]
-    return digest(wanted)
-
-
-def is_applied(declared: Declared, entry: Entry | None) -> bool:
-    """Whether what is declared was applied in full: what differs by then is drift."""
-    return entry is not None and entry.declared == declaration(declared)
 
 
 def row(
@@ -84,11 +50,13 @@ def _looked_at(
     with access.account(settings, _unheard) as found:
         name = found.account.fingerprint
         if base.entry and base.entry.account != name:
-            return _refused_row(base, wording.of_another(base.name, base.entry.account, name, owners(name, base.name)))
+            return findings.mismatched(
+                base, wording.of_another(base.name, base.entry.account, name, owners(name, base.name))
+            )
         desired = wiring.desired(settings, found.account, declared.mode, None, *owners(name, declared.name))
-        settled = declared.mode is Mode.DISABLED and is_applied(declared, base.entry)
+        settled = declared.mode is Mode.DISABLED and findings.is_applied(declared, base.entry)
         actual = look(desired, found.ports, settled=settled, deep=deep)
-        made = decided(replace(base, account=name, settings=settings), declared, desired, actual, now)
+        made = findings.decided(replace(base, account=name, settings=settings), declared, desired, actual, now)
         if moved and declared.mode is Mode.ENABLED:
             former = moved.inputs["vault"]
             reason = f"the key comes from {former.get('address')}, {former.get('mount')}/{former.get('path')}"
@@ -97,7 +65,7 @@ def _looked_at(
             made = _with_credits(made, declared.credits.top_up, found)
         if declared.credits.alert_below is not None:
             made = _with_balance(made, found, on=actual.status.enabled)
-    return _judged(made)
+    return findings.judged(made)
 
 
 def pruned(base: Row, entry: Entry, access: Access) -> Row:
@@ -105,13 +73,13 @@ def pruned(base: Row, entry: Entry, access: Access) -> Row:
     settings = replace(entry.settings(), adopt=Adopt.REFUSE)  # what others switched on since is theirs
     with access.account(settings, _unheard) as found:
         if found.account.fingerprint != entry.account:
-            return _refused_row(base, wording.of_another(base.name, entry.account, found.account.fingerprint))
+            return findings.mismatched(base, wording.of_another(base.name, entry.account, found.account.fingerprint))
         desired = wiring.desired(settings, found.account, Mode.DISABLED, None)
         actual = look(desired, found.ports)
     action = plan.decide(desired, actual)
     condition = Condition.READY if actual.status.enabled else Condition.OFF
     base = replace(base, account=entry.account, settings=settings, desired=desired, condition=condition)
-    base = _described(base, judgment.known(desired, actual))
+    base = findings.described(base, judgment.known(desired, actual))
     if isinstance(action, (Disable, Await)):
         return replace(base, kind=Kind.PRUNE, reason="no longer declared, and `prune` is on")
     reason = "no longer declared; it is somebody else's now" if actual.status.enabled else "no longer declared, and off"
@@ -142,97 +110,6 @@ def _in_order(desired: Desired, actual: Actual) -> bool:
     return desired.mode is Mode.OBSERVED or judgment.in_sync(desired, actual)
 
 
-def decided(base: Row, declared: Declared, desired: Desired, actual: Actual, now: datetime) -> Row:
-    """The row of what was observed; pure."""
-    minted = judgment.known(desired, actual)
-    due = False
-    if desired.mode is Mode.ENABLED and actual.status.enabled and minted:
-        due = is_due(declared.rotation, minted.created_at, now)
-        desired = replace(desired, outworn=minted.fingerprint) if due else desired
-    action = plan.decide(desired, actual)
-    triggered = desired.trigger is not None and minted is not None and minted.trigger != desired.trigger
-    kind = _kind(action, rotates=due or triggered)
-    refused = wording.refused(action, desired, actual) if isinstance(action, Refuse) else None
-    reason = str(refused) if refused else _reason(action, base)
-    if due and kind is Kind.ROTATE and minted:
-        born, age = created(minted.created_at), declared.rotation.max_age
-        reason = f"the key is {_days(now - born) if born else '?'} old (maxAge {_days(age) if age else '?'})"
-    record = actual.record
-    theirs = record and (record.open or record.minted) and not desired.owns(record.owner)
-    made = replace(
-        base,
-        kind=kind,
-        condition=_condition(desired, actual, action, was_on=_was_on(base)),
-        reason=reason,
-        desired=desired,
-        foreign=record.owner if record and theirs and isinstance(action, (Mint, Disable)) else None,
-        rotates_at=due_at(declared.rotation, minted.created_at) if minted else None,
-        error=refused,
-    )
-    return _described(made, minted)
-
-
-def _described(made: Row, minted: Minted | None) -> Row:
-    if minted is None:
-        return made
-    return replace(made, version=minted.version, fingerprint=minted.fingerprint, created_at=minted.created_at)
-
-
-def _kind(action: Action, *, rotates: bool) -> Kind:
-    match action:
-        case Nothing():
-            return Kind.NONE
-        case Await():
-            return Kind.RESUME
-        case Refuse():
-            return Kind.REFUSED
-        case Mint(disable_first=False):
-            return Kind.CREATE
-        case Mint():
-            return Kind.ROTATE if rotates else Kind.REMINT
-        case Move():
-            return Kind.MOVE
-        case Disable():
-            return Kind.DISABLE
-    return Kind.RESTORE
-
-
-def _reason(action: Action, base: Row) -> str:
-    match action:
-        case Nothing():
-            return ""
-        case Await():
-            return "a run was interrupted; it is finished once that run is proven gone"
-        case Mint(disable_first=False):
-            return "inference was switched off elsewhere" if _was_on(base) else "inference is off"
-        case Mint():
-            return action.reason
-        case Move(source):
-            return f"the key is at {source}"
-        case Disable(already_off=True):
-            return "what is left of it is tidied up"
-        case Disable():
-            return "declared disabled"
-    return "the Vault copy or its marks were changed; restored with the same key"
-
-
-def _condition(desired: Desired, actual: Actual, action: Action, *, was_on: bool) -> Condition:
-    on = actual.status.enabled
-    if desired.mode is Mode.OBSERVED:
-        return Condition.OBSERVED if on else Condition.OFF
-    if isinstance(action, Await):
-        return Condition.INTERRUPTED
-    if desired.mode is Mode.DISABLED:
-        return Condition.OFF if not on else Condition.CONFLICT if isinstance(action, Refuse) else Condition.DRIFTED
-    # A rotation that is asked for is no fault of the key.
-    found = Condition(plan.condition(replace(desired, trigger=None, outworn=None), actual).value)
-    return Condition.DRIFTED if found is Condition.OFF and was_on else found
-
-
-def _was_on(base: Row) -> bool:
-    return base.entry is not None and base.entry.declared != ""
-
-
 def _with_credits(made: Row, wanted: tuple[float, int], found: wiring.Session) -> Row:
     if made.kind in (Kind.REFUSED, Kind.ERROR):
         return made
@@ -241,7 +118,7 @@ def _with_credits(made: Row, wanted: tuple[float, int], found: wiring.Session) -
             current = client.get()
     except PinataError as error:
         # Healing a key must not wait for the credits service; where there is nothing to heal, the error is the news.
-        return failed(made, error) if made.kind is Kind.NONE else made
+        return findings.failed(made, error) if made.kind is Kind.NONE else made
     if current == wanted:
         return made
     shown = f"top-up {_pair(current)} → {_pair(wanted)}"
@@ -266,26 +143,6 @@ def _with_balance(made: Row, found: wiring.Session, *, on: bool) -> Row:
 
 def _pair(config: tuple[float, int] | None) -> str:
     return f"{config[0]:g}/{config[1]}" if config else "off"
-
-
-def _judged(made: Row) -> Row:
-    """Whether the difference is drift, and what is then to be done about it."""
-    declared, entry = made.declared, made.entry
-    if made.kind not in _HEALS or declared is None or not is_applied(declared, entry):
-        return made
-    made = replace(made, drifted=True)
-    if declared.drift is Drift.HEAL:
-        return made
-    return replace(made, kind=Kind.REPORT, reason=f"{made.reason} (`drift: report`: left as it is)", topup=None)
-
-
-def _refused_row(base: Row, error: Refused) -> Row:
-    return replace(base, kind=Kind.REFUSED, condition=Condition.CREDENTIALS_INVALID, reason=str(error), error=error)
-
-
-def _days(span: object) -> str:
-    seconds = getattr(span, "total_seconds", lambda: 0.0)()
-    return f"{seconds / 86400:.0f} d" if seconds >= 86400 else f"{seconds / 3600:.1f} h"
 
 
 def _unheard(_line: str) -> None:

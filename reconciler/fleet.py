@@ -10,7 +10,7 @@ from threading import Event
 from types import MappingProxyType
 
 from pulumi_pinata.core.errors import PinataError
-from reconciler import account
+from reconciler import account, findings
 from reconciler.conditions import of_error
 from reconciler.fleetplan import FAILURES, Condition, FleetPlan, Kind, Row
 from reconciler.inventory import Entry, Home, home_of
@@ -46,13 +46,13 @@ def make_plan(
     ledger = Ledger.read(manifest.fleet, (each.settings for each in manifest.accounts), access, manifest.home)
     chosen = [each for each in manifest.accounts if (only is None or each.name in only) and each.name not in resting]
     if changed_first:
-        chosen.sort(key=lambda each: account.is_applied(each, ledger.entry(each.name, home_of(each.settings))))
+        chosen.sort(key=lambda each: findings.is_applied(each, ledger.entry(each.name, home_of(each.settings))))
     rows = [resting[each.name] for each in manifest.accounts if each.name in resting and only is None]
 
     def look(declared: Declared) -> Row:
         home = home_of(declared.settings)
         moved = ledger.elsewhere(declared.name, home)
-        base = account.blank(declared, ledger.entry(declared.name, home) or moved)
+        base = findings.blank(declared, ledger.entry(declared.name, home) or moved)
         return _guarded(lambda: _declared(base, declared, moved, manifest, ledger, access, now, deep), base)
 
     for declared, row in each(chosen, look, workers=workers, stop=stop, tick=tick):
@@ -62,7 +62,7 @@ def make_plan(
 
     def part(gone: tuple[Home, Entry]) -> Row:
         _, entry = gone
-        base = account.blank(None, entry)
+        base = findings.blank(None, entry)
         return _guarded(lambda: _undeclared(base, entry, manifest, rows, access), base)
 
     gone = [] if only is not None else list(_gone(manifest, ledger))
@@ -98,7 +98,7 @@ def _declared(
         known = access.identity(declared.settings)  # so that what is gone from the manifests is not taken for it
         return replace(base, account=known, reason="suspended: nothing is looked at or done")
     if home in ledger.failures:
-        return account.failed(base, ledger.failures[home])
+        return findings.failed(base, ledger.failures[home])
     return account.row(base, declared, moved, ledger.owners, access, now, deep=deep)
 
 
@@ -134,7 +134,7 @@ def _frozen(manifest: Manifest, ledger: Ledger) -> list[Row]:
     entries = {entry.name: entry for _, entry in ledger.all()}
     why = "its manifest has errors, so it is left as it is"
     return [
-        replace(account.blank(None, entries.get(name)), name=name, reason=why)
+        replace(findings.blank(None, entries.get(name)), name=name, reason=why)
         for name in sorted(manifest.frozen - known)
     ]
 
@@ -179,7 +179,7 @@ def _guarded(look: Callable[[], Row], base: Row) -> Row:
     try:
         return look()
     except PinataError as error:
-        return account.failed(base, error)
+        return findings.failed(base, error)
     except Exception as error:
         # A defect of ours in one account must not keep the others from being healed; its text may quote anything.
-        return account.failed(base, PinataError(f"an unexpected {type(error).__name__} came up.", hint="Report it."))
+        return findings.failed(base, PinataError(f"an unexpected {type(error).__name__} came up.", hint="Report it."))

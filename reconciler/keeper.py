@@ -10,7 +10,7 @@ from threading import Lock
 from pulumi_pinata.core.errors import Conflict, PinataError
 from pulumi_pinata.core.model import Mode
 from reconciler import inventory
-from reconciler.account import declaration
+from reconciler.findings import declaration
 from reconciler.fleetplan import MINTS, Ending, FleetPlan, Kind, Result, Row
 from reconciler.inventory import Entry, Home, Inventory, counted, home_document, home_of
 from reconciler.settings_document import to_document

@@ -1,5 +1,6 @@
 """The real servers that tests/contracts and tests/adapters share, and the folder of the doubles on the path."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,13 @@ import pytest
 from pulumi_pinata.sandbox.openbao import OpenBao
 from pulumi_pinata.sandbox.openbao_setup import Provisioned
 from pulumi_pinata.sandbox.pinata_server import PinataServer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts() -> None:
+    """A shell lets what it runs in the background ignore Ctrl-C, and so would all that is started here."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

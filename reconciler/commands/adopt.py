@@ -15,7 +15,7 @@ from pulumi_pinata.core.model import Adopt, Desired, Minted, Mode
 from pulumi_pinata.core.ports import Ports
 from pulumi_pinata.core.secret import PrivateKey
 from pulumi_pinata.core.settings import Settings
-from reconciler import account
+from reconciler import account, findings
 from reconciler.commands import options, passes
 from reconciler.commands.apply import audited, carried_out
 from reconciler.fleetplan import Condition, Kind, Row
@@ -103,8 +103,8 @@ def _taken_over(row: Row, declared: Declared, access: Upstreams) -> Row:
         # As an account whose name the fleet has changed: the other owner's marks are ours, and are renewed.
         want = wiring.desired(settings, found.account, Mode.ENABLED, None, label.owner)
         actual = account.look(want, found.ports)
-    base = replace(account.blank(declared, row.entry), account=found.account.fingerprint, settings=settings)
-    made = account.decided(base, declared, want, actual, passes.now())
+    base = replace(findings.blank(declared, row.entry), account=found.account.fingerprint, settings=settings)
+    made = findings.decided(base, declared, want, actual, passes.now())
     if made.kind is not Kind.RESTORE:
         raise made.error or Refused(
             f"there is no live key of {label.owner} to take over (condition {made.condition.value}).",

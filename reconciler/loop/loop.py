@@ -7,21 +7,19 @@ and those that fail when `schedule` says so. A source that fails leaves the last
 import math
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Event
 
 from pulumi_pinata.core.errors import PinataError, Refused
 from pulumi_pinata.core.settings import Settings
-from reconciler.account import declaration
-from reconciler.fleetplan import Condition, Kind, Row
 from reconciler.loop import events
-from reconciler.loop.cycle import Cycle, Passed
-from reconciler.loop.schedule import Waiting, after_failure, jittered
+from reconciler.loop.cycle import Cycle
+from reconciler.loop.failing import Failing
+from reconciler.loop.schedule import jittered
 from reconciler.loop.source import Checkout, Source
-from reconciler.loop.viewing import failed
-from reconciler.manifest.declared import Declared, Manifest
+from reconciler.manifest.declared import Manifest
 
 _GAP = 5.0  # between passes over failing accounts, since each reads the inventory too; and between early polls
 _LONGEST_WAIT = 15.0  # so that the loop gives a sign of life, and sees credentials that were replaced
@@ -55,14 +53,6 @@ class Surroundings:
     broken: Callable[[Exception], None]
 
 
-@dataclass(frozen=True)
-class _Failing:
-    """An account that failed: its row as it was found, and how long it is left alone."""
-
-    row: Row
-    waiting: Waiting
-
-
 class Cut(BaseException):
     """Raised by a signal's handler in `Loop.run`'s thread, while `Loop.fetching`: nobody waits for a server to stop."""
 
@@ -92,7 +82,7 @@ class Loop:
         self._sync = Event()
         self._manifest: Manifest | None = None
         self._checkout: Checkout | None = None
-        self._failing: dict[str, _Failing] = {}
+        self._failing = Failing(around.content, clock, dice)
         self._poll_at = self._whole_at = self._retry_at = 0.0
         self._broken = 0
         self._wholes = 0
@@ -145,11 +135,7 @@ class Loop:
         lenient = now >= self._forgiven + _SYNC_GAP
         if lenient:
             self._forgiven = now
-        self._failing = {
-            name: each
-            for name, each in self._failing.items()
-            if each.row.condition is Condition.CREDENTIALS_INVALID and not lenient
-        }
+        self._failing.forgive(refused=lenient)
 
     def _follow(self) -> None:
         """Ask the source, and take in what is new."""
@@ -201,33 +187,32 @@ class Loop:
         now = self._clock()
         if now >= self._whole_at:
             self._whole(manifest)
-        elif now >= self._retry_at and (names := self._over(manifest.accounts)):
-            held = self._contents(each for each in manifest.accounts if each.name in names)
-            resting = self._resting(but=names)
-            self._note(self._cycle.once(manifest, resting=resting, only=names, refused=self._refused), held)
+        elif now >= self._retry_at and (names := self._failing.over(manifest.accounts)):
+            held = self._failing.contents(each for each in manifest.accounts if each.name in names)
+            resting = self._failing.rows(but=names)
+            passed = self._cycle.once(manifest, resting=resting, only=names, refused=self._refused)
+            self._failing.note(passed, held, self._intervals.whole)
             self._retry_at = self._clock() + _GAP
         self._show()
 
     def _whole(self, manifest: Manifest) -> None:
-        for name in self._failing.keys() - {each.name for each in manifest.accounts}:
-            # Of what was never applied, nothing else tells that it is gone; a time long past would keep the loop awake.
-            del self._failing[name]
+        self._failing.keep({each.name for each in manifest.accounts})
         if self._refused:
             self._heal(manifest)
-        over = self._over(manifest.accounts)
+        over = self._failing.over(manifest.accounts)
         over |= manifest.frozen | {each.name for each in manifest.accounts if each.suspend}  # these are not asked
-        resting = self._resting(but=over)
+        resting = self._failing.rows(but=over)
         first = self._wholes == 0
         if first:
             # Many reconcilers that start at once, after an outage say, do not all ask for everything at once.
             self._around.slow(max(_FIRST_RATE, 2 * len(manifest.accounts) / self._intervals.whole))
-        held = self._contents(each for each in manifest.accounts if each.name not in resting)
+        held = self._failing.contents(each for each in manifest.accounts if each.name not in resting)
         deep = self._wholes % _DEEP == 0
         passed = self._cycle.once(manifest, resting=resting, changed_first=first, deep=deep)
         self._wholes += 1
         if first:
             self._around.slow(None)
-        self._note(passed, held)
+        self._failing.note(passed, held, self._intervals.whole)
         if not (passed.refused or passed.error):
             self._agreed = manifest
         elif passed.refused and not self._refused and self._agreed not in (None, manifest):
@@ -244,52 +229,8 @@ class Loop:
         """While a commit is held back, mend the drift of what was agreed on before: by that, not by the commit."""
         agreed = self._agreed
         if agreed and agreed is not held:
-            names = {each.name for each in agreed.accounts} - self._failing.keys()
-            self._cycle.once(agreed, resting=self._resting(), only=names, refused=True)
-
-    def _resting(self, but: Collection[str] = ()) -> dict[str, Row]:
-        """The rows of failing accounts that are not looked at."""
-        return {name: each.row for name, each in self._failing.items() if name not in but}
-
-    def _over(self, accounts: Iterable[Declared]) -> set[str]:
-        """The failing accounts that are to be looked at again."""
-        now = self._clock()
-        return {
-            each.name
-            for each in accounts
-            if (failing := self._failing.get(each.name))
-            and failing.waiting.is_over(now, declaration(each), self._around.content(each.settings))
-        }
-
-    def _contents(self, accounts: Iterable[Declared]) -> dict[str, str | None]:
-        """What their credentials hold before they are looked at: what is put there meanwhile has not been tried."""
-        return {each.name: self._around.content(each.settings) for each in accounts}
-
-    def _note(self, passed: Passed, held: Mapping[str, str | None]) -> None:
-        """Remember what failed, and for how long it is left alone."""
-        ended = {result.row.name: result for result in passed.results}
-        for row in passed.plan.rows:
-            result, declared, before = ended.get(row.name), row.declared, self._failing.get(row.name)
-            if before and row is before.row:
-                continue
-            if declared is None or not failed(row, result):
-                self._failing.pop(row.name, None)
-                continue
-            if result:
-                error = result.error
-                row = replace(row, kind=Kind.ERROR, condition=result.condition, reason=str(error), error=error)
-            waiting = after_failure(
-                before.waiting if before else None,
-                declared.settings,
-                row.condition,
-                row.error,
-                declared=declaration(declared),
-                content=held.get(row.name),
-                now=self._clock(),
-                longest=self._intervals.whole,
-                dice=self._dice,
-            )
-            self._failing[row.name] = _Failing(row, waiting)
+            names = {each.name for each in agreed.accounts} - self._failing.names
+            self._cycle.once(agreed, resting=self._failing.rows(), only=names, refused=True)
 
     def _show(self) -> None:
         """Put on the board when what comes next."""
@@ -297,7 +238,8 @@ class Loop:
         accounts = {
             name: view if view.retry_at == at else replace(view, retry_at=at)
             for name, view in board.view.accounts.items()
-            for at in (self._moment(self._failing[name].waiting.at) if name in self._failing else None,)
+            for due in (self._failing.due_at(name),)
+            for at in (None if due is None else self._moment(due),)
         }
         board.change(accounts=accounts, next_pass=self._moment(self._whole_at))
 
@@ -310,6 +252,5 @@ class Loop:
         alive = self._around.keep_alive()
         due = [self._poll_at]
         if self._manifest:
-            retries = min((each.waiting.at for each in self._failing.values()), default=math.inf)
-            due += [self._whole_at, max(self._retry_at, retries)]
+            due += [self._whole_at, max(self._retry_at, self._failing.next_at)]
         return max(0.0, min(min(due) - self._clock(), alive, _LONGEST_WAIT))

@@ -9,6 +9,7 @@ from typing import Any
 
 from fake_fleet import NOW, FakeFleet, manifest
 
+from pulumi_pinata.core.settings import Settings
 from reconciler.fleetplan import Result
 from reconciler.guards import Limits
 from reconciler.loop.board import Board
@@ -58,6 +59,10 @@ class Rig:
         self.began = self.clock.now
         self.board, self.heard, self.rates = Board(), Heard(), list[float | None]()
         self.contents: dict[str, str | None] = {}
+        self.content: Callable[[Settings], str | None] = lambda settings: self.contents.get(
+            str(settings.credentials.name)  # type: ignore[union-attr]
+        )
+        self.keep_alive: Callable[[], float] = lambda: float("inf")
         self.error: Exception | None = None
         self.unloadable: Exception | None = None
         self.fetching: Callable[[], object] = lambda: None
@@ -70,8 +75,8 @@ class Rig:
         around = Surroundings(
             load=self._load,
             slow=self.rates.append,
-            content=lambda settings: self.contents.get(str(settings.credentials.name)),  # type: ignore[union-attr]
-            keep_alive=lambda: float("inf"),
+            content=lambda settings: self.content(settings),
+            keep_alive=lambda: self.keep_alive(),
             broken=self.broken.append,
         )
         self.loop = Loop(

@@ -93,9 +93,9 @@ def test_a_defect_is_told_and_the_loop_goes_on(rig: Rig, where: str) -> None:
     def broken(*_: object) -> float:
         raise OSError(116, "Stale file handle")
 
-    sound = rig.loop._around
-    rig.loop._around = replace(sound, **{where: broken})
-    rig.clock.at(400, lambda: setattr(rig.loop, "_around", sound))
+    sound = getattr(rig, where)
+    setattr(rig, where, broken)
+    rig.clock.at(400, lambda: setattr(rig, where, sound))
     rig.clock.at(410, lambda: rig.fleet.accounts["a"].disable())
 
     rig.run(1200)
