@@ -42,7 +42,7 @@ def examine(
 ) -> list[Finding]:
     """Everything that a look can find."""
     findings = [Finding(str(p.place), Level.BAD, p.message, p.hint) for p in manifest.problems]
-    ledger = Ledger.read(manifest.fleet, (each.settings for each in manifest.accounts), access, manifest.home)
+    ledger = Ledger.read(manifest, access)
     findings += _inventories(manifest, ledger)
 
     def look(declared: Declared) -> tuple[str | None, list[Finding]]:

@@ -10,6 +10,7 @@ from threading import Event
 from types import MappingProxyType
 
 from pulumi_pinata.core.errors import PinataError
+from pulumi_pinata.core.model import Adopt
 from reconciler import account, findings
 from reconciler.conditions import of_error
 from reconciler.fleetplan import FAILURES, Condition, FleetPlan, Kind, Row
@@ -43,7 +44,7 @@ def make_plan(
     look costs a call to Pinata more for each: see `account.look`.
     """
     stop = stop or Event()
-    ledger = Ledger.read(manifest.fleet, (each.settings for each in manifest.accounts), access, manifest.home)
+    ledger = Ledger.read(manifest, access)
     chosen = [each for each in manifest.accounts if (only is None or each.name in only) and each.name not in resting]
     if changed_first:
         chosen.sort(key=lambda each: findings.is_applied(each, ledger.entry(each.name, home_of(each.settings))))
@@ -99,6 +100,9 @@ def _declared(
         return replace(base, account=known, reason="suspended: nothing is looked at or done")
     if home in ledger.failures:
         return findings.failed(base, ledger.failures[home])
+    if base.entry is None and ledger.failures and declared.settings.adopt is Adopt.REMINT:
+        # Its key may be kept where nothing can be read now: it would be taken for somebody else's, and replaced.
+        return findings.failed(base, next(iter(ledger.failures.values())))
     return account.row(base, declared, moved, ledger.owners, access, now, deep=deep)
 
 

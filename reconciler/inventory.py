@@ -6,7 +6,7 @@ An entry holds references and places, enough to switch the account off once noth
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -111,15 +111,16 @@ def update(
     known: Inventory,
     change: Callable[[Mapping[str, Entry]], dict[str, Entry]],
     homes: Iterable[Mapping[str, Any]],
+    left: Collection[Home] = (),
 ) -> Inventory:
     """Apply `change` to the entries, on whatever version is current; nothing is written where nothing changes.
 
-    Raises Conflict when others keep on writing.
+    `homes` are added to those that the fleet uses, and `left` taken out. Raises Conflict when others keep on writing.
     """
     path = f"{FLEETS}/{fleet}"
     for _ in range(_TRIES):
         entries = change(known.entries)
-        merged = _merged(known.homes, homes)
+        merged = _merged(known.homes, homes, left)
         if entries == known.entries and merged == known.homes:
             return known
         try:
@@ -147,13 +148,15 @@ def home_document(settings: Settings) -> Mapping[str, Any]:
     return whole
 
 
-def _merged(old: tuple[Mapping[str, Any], ...], new: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    def key(document: Mapping[str, Any]) -> tuple[Any, ...]:
+def _merged(
+    old: tuple[Mapping[str, Any], ...], new: Iterable[Mapping[str, Any]], left: Collection[Home]
+) -> tuple[Mapping[str, Any], ...]:
+    def home(document: Mapping[str, Any]) -> Home:
         vault = document["vault"]
-        return vault["address"], vault.get("namespace"), vault["mount"]
+        return Home(vault["address"], vault.get("namespace"), vault["mount"])
 
-    found = {key(document): document for document in (*old, *new)}
-    return tuple(found[each] for each in sorted(found, key=str))
+    found = {home(document): document for document in (*old, *new)}
+    return tuple(found[each] for each in sorted(found, key=str) if each not in left)
 
 
 def _document(entries: Mapping[str, Entry], homes: tuple[Mapping[str, Any], ...]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Keeper:
                     with suppress(PinataError):
                         settings = former.settings()
                         self._reach.setdefault(home_of(settings), settings)
+        self._declared = {home_of(row.declared.settings) for row in plan.rows if row.declared}
         self._documents = [home_document(settings) for settings in self._reach.values()]
 
     def before(self) -> dict[str, PinataError]:
@@ -108,6 +109,11 @@ class Keeper:
                 self._update(home, _Change(whole, gone.get(home, set()), back, fewer, self._today))
             except PinataError as error:
                 errors.append(error)
+        # A Vault that the fleet has left may be shut down: an inventory must not go on naming it.
+        left = {home for home, known in self._known.items() if not known.entries} - self._declared
+        if left and not errors:
+            for home in self._rows.keys() - left:
+                self._update(home, dict, left)
         if errors:
             raise errors[0]
 
@@ -145,10 +151,12 @@ class Keeper:
         )
         return counted(entry, self._today) if row.kind in MINTS else entry
 
-    def _update(self, home: Home, change: Callable[[Mapping[str, Entry]], dict[str, Entry]]) -> None:
+    def _update(
+        self, home: Home, change: Callable[[Mapping[str, Entry]], dict[str, Entry]], left: Collection[Home] = ()
+    ) -> None:
         documents = self._access.documents(self._reach[home])
         known = self._known.get(home, Inventory())
-        self._known[home] = inventory.update(documents, self._plan.fleet, known, change, self._documents)
+        self._known[home] = inventory.update(documents, self._plan.fleet, known, change, self._documents, left)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the inventories of all homes say together; read once a pass."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Event
 
@@ -9,11 +9,13 @@ from pulumi_pinata.core.errors import PinataError
 from pulumi_pinata.core.settings import Settings
 from reconciler import inventory
 from reconciler.inventory import Entry, Home, Inventory, home_of
+from reconciler.manifest.declared import Manifest
 from reconciler.pool import each
-from reconciler.settings_document import from_document
+from reconciler.settings_document import from_document, to_document
 from reconciler.upstreams import Access
 
 _AT_ONCE = 16
+_REACH = ("address", "namespace", "mount", "ca_cert", "auth")
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,17 @@ class Ledger:
     failures: Mapping[Home, PinataError] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, fleet: str, declared: Iterable[Settings], access: Access, shared: Settings | None = None) -> "Ledger":
-        """Read the inventory at every home that is declared or that another inventory names.
+    def read(cls, manifest: Manifest, access: Access) -> "Ledger":
+        """Read the inventory at every home that is declared, or was, or that another inventory names.
 
-        Where no account is declared, that is `shared`, the home that all accounts would have, or the environment's.
+        Where no account is declared, that is the home that all accounts would have, or the environment's.
         """
-        reach = {home_of(settings): settings for settings in declared}
-        if not reach and (settings := shared or access.default_home()):
+        fleet = manifest.fleet
+        reach = {home_of(each.settings): each.settings for each in manifest.accounts}
+        if not reach and (settings := manifest.home or access.default_home()):
             reach[home_of(settings)] = settings
+        former = {home: settings for settings in manifest.former if (home := home_of(settings)) not in reach}
+        reach |= former
         found: dict[Home, Inventory] = {}
         failures: dict[Home, PinataError] = {}
 
@@ -48,7 +53,7 @@ class Ledger:
                 try:
                     if kept is None or isinstance(kept, PinataError):
                         raise kept or PinataError("not read.")
-                    found[home] = kept
+                    found[home] = _reached(kept, former[home]) if home in former else kept
                     for document in kept.homes:
                         settings = from_document(document)
                         reach.setdefault(home_of(settings), settings)
@@ -85,3 +90,16 @@ class Ledger:
         for home, kept in self.inventories.items():
             for entry in kept.entries.values():
                 yield home, entry
+
+
+def _reached(kept: Inventory, by: Settings) -> Inventory:
+    """The inventory of a former home, its accounts reached as is declared for that home now.
+
+    They were applied with the login of then, and its references may lead to the new Vault's by now.
+    """
+    now = {name: value for name, value in to_document(by)["vault"].items() if name in _REACH}
+    entries = {}
+    for name, entry in kept.entries.items():
+        own = {name: value for name, value in entry.inputs["vault"].items() if name not in _REACH}
+        entries[name] = replace(entry, inputs={**entry.inputs, "vault": {**own, **now}})
+    return replace(kept, entries=entries)

@@ -9,7 +9,8 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-
+WORKERS = 25
+"""Accounts at a time unless told otherwise: 100 calls a second, the default rate, of 0.25 s an account."""
 TICK = 5.0
 
 

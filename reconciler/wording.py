@@ -45,8 +45,9 @@ def _way_out(action: Refuse, desired: Desired, actual: Actual) -> str | None:
         case "adopt" if desired.mode is Mode.ENABLED:
             return (
                 f"If its key is known, store it in {desired.location}, field {desired.field}, then {_ADOPT}: the same "
-                "key, no outage. `adopt: remint` mints a new one (whoever uses the old one is cut off); "
-                "`adopt: observe` leaves it alone."
+                "key, no outage. If this fleet kept it in another Vault or mount, name that in `spec.formerVaults` of "
+                "InferenceDefaults: the key is fetched from there. `adopt: remint` mints a new one (whoever uses the "
+                "old one is cut off); `adopt: observe` leaves it alone."
             )
     return None
 

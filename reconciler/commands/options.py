@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from reconciler.guards import Limits
+from reconciler.pool import WORKERS
 from reconciler.upstreams import DEFAULT_RATE
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,7 +25,7 @@ output = click.option(
 workers = click.option(
     "--workers",
     type=click.IntRange(1, 256),
-    default=16,
+    default=WORKERS,
     show_default=True,
     help="Accounts looked at or changed at once.",
 )

@@ -4,7 +4,7 @@ A document is compared with no other one here.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from reconciler.manifest.models import (
     is_label,
     seconds,
 )
-from reconciler.manifest.nodes import Group, Node, Scalar, inner, locate, merged, plain
+from reconciler.manifest.nodes import Group, Listing, Node, Scalar, inner, locate, merged, plain
 from reconciler.manifest.shape import MOST_PROBLEMS, Path, dotted, shaped
 
 # Where an input of Pulumi's stands in a manifest, unless it has the same name.
@@ -39,6 +39,7 @@ _PLACES = {
 _NAMES = {there: here for here, there in _PLACES.items()}
 _SAME = ("credentials", "account", "apiUrl", "timeout", "lostKey", "adopt")
 _ABOUT = ("credentials", "account", "vault.auth", "vault.ca_cert")
+_FLEETS_OWN = ("fleet", "formerVaults")
 _LONGEST = 400  # of a reason: some quote the value, which may be a whole file
 _SNAKE = re.compile(r"'([a-z_]+)'")
 
@@ -72,8 +73,8 @@ class Document:
         if not isinstance(shared, Group) or not isinstance(self.root, Group):
             return self
         below = Group(shared.file, shared.line, shared.column)
-        below.items = {name: value for name, value in shared.items.items() if name != "fleet"}
-        below.keys = {name: key for name, key in shared.keys.items() if name != "fleet"}
+        below.items = {name: value for name, value in shared.items.items() if name not in _FLEETS_OWN}
+        below.keys = {name: key for name, key in shared.keys.items() if name not in _FLEETS_OWN}
         spec = self.root.items.get("spec")
         if isinstance(spec, Scalar) and spec.value is None:
             spec = None  # `spec:` with nothing in it takes nothing away
@@ -81,6 +82,17 @@ class Document:
         root.items = self.root.items | {"spec": merged(below, spec) or below}
         root.keys = {"spec": Scalar(below.file, below.line, below.column, "spec", "spec")} | self.root.keys
         return Document(self.kind, root)
+
+    def formerly(self) -> Iterator["Document"]:
+        """Of defaults: what they would be with each of their former Vaults."""
+        spec, listing = inner(self.root, "spec"), inner(self.root, "spec", "formerVaults")
+        for vault in listing.items if isinstance(listing, Listing) else ():
+            above = Group(vault.file, vault.line, vault.column)
+            above.items = {"vault": vault}
+            above.keys = {"vault": Scalar(vault.file, vault.line, vault.column, "vault", "vault")}
+            root = Group(self.root.file, self.root.line, self.root.column)
+            root.items = {"spec": merged(spec, above) or above}
+            yield Document(self.kind, root)
 
 
 @dataclass(frozen=True)

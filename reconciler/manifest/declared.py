@@ -88,7 +88,8 @@ class Manifest:
     """All that was read. `frozen` names the accounts of files with problems: they are neither changed nor pruned.
 
     `files` counts the files read; `digest` is one of all their bytes. `home` is a place in the Vault that all accounts
-    share, where one is declared: with no account left, the inventory is looked for there.
+    share, where one is declared: with no account left, the inventory is looked for there. `former` are places in the
+    Vaults where keys of the fleet were kept before.
     """
 
     fleet: str
@@ -98,3 +99,4 @@ class Manifest:
     files: int = 0
     digest: str = ""
     home: Settings | None = None
+    former: tuple[Settings, ...] = ()

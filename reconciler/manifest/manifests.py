@@ -5,7 +5,7 @@ that was removed: its accounts are frozen.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pulumi_pinata import wiring
@@ -36,6 +36,14 @@ class Loaded(Manifest):
     places: Mapping[str, Mapping[str, Place]] = field(default_factory=dict, repr=False, compare=False)
 
 
+@dataclass(frozen=True)
+class _Homes:
+    """Places in the Vault that all accounts share, and in those where they were before."""
+
+    now: Settings | None = None
+    former: tuple[Settings, ...] = ()
+
+
 @dataclass
 class _Load:
     """What has been collected.
@@ -60,7 +68,7 @@ def load(paths: Sequence[Path], environ: Mapping[str, str], *, root: Path | None
     collected = _Load(list(reading.problems))
     for source in reading.sources:
         _collect(source, collected)
-    fleet, below, home = _shared(collected, environ)
+    fleet, below, homes = _shared(collected, environ)
     whole = [document.over(below) for document in collected.accounts]
     found = [account(document, fleet, environ) for document in whole]
     for each in found:
@@ -81,7 +89,8 @@ def load(paths: Sequence[Path], environ: Mapping[str, str], *, root: Path | None
         frozen=frozen,
         files=sum(source.whole for source in reading.sources),
         digest=reading.digest(),
-        home=home,
+        home=homes.now,
+        former=homes.former,
         places={each.declared.name: each.places for each in found if each.declared},
     )
 
@@ -129,10 +138,10 @@ def _collect(source: Source, collected: _Load) -> None:
             collected.frozen.add(document.name)
 
 
-def _shared(collected: _Load, environ: Mapping[str, str]) -> tuple[str, Document | None, Settings | None]:
-    """The fleet's name, what its accounts share, and the home that this gives to an account."""
+def _shared(collected: _Load, environ: Mapping[str, str]) -> tuple[str, Document | None, _Homes]:
+    """The fleet's name, what its accounts share, and the homes that this gives to an account."""
     if not collected.defaults:
-        return DEFAULT_FLEET, None, None
+        return DEFAULT_FLEET, None, _Homes()
     first, *more = collected.defaults
     if more:
         places = [document.root.place for document in collected.defaults]
@@ -142,14 +151,23 @@ def _shared(collected: _Load, environ: Mapping[str, str]) -> tuple[str, Document
             collected.problems.append(Problem(place, message, "Keep one."))
     fleet, problems = defaults(first, environ)
     collected.problems += problems
-    return fleet, first, None if more or problems else _home(first, fleet, environ)
+    if more or problems:
+        return fleet, first, _Homes()
+    former = [_kept(document, fleet, environ) for document in first.formerly()]
+    collected.problems += [
+        replace(problem, message=problem.message.replace("spec.vault", "spec.formerVaults"))
+        for each in former
+        for problem in each.problems
+    ]
+    now = _kept(first, fleet, environ).declared  # None where accounts have to say it themselves
+    homes = _Homes(now.settings if now else None, tuple(each.declared.settings for each in former if each.declared))
+    return fleet, first, homes
 
 
-def _home(shared: Document, fleet: str, environ: Mapping[str, str]) -> Settings | None:
-    """Where an account that adds nothing of its own would be kept; None where accounts have to say it themselves."""
+def _kept(shared: Document, fleet: str, environ: Mapping[str, str]) -> Found:
+    """An account that adds nothing of its own: it shows where such are kept."""
     (root, *_), _, _ = documents(shared.root.file, _PLAIN)
-    found = account(Document("Inference", root).over(shared), fleet, environ)
-    return found.declared.settings if found.declared else None
+    return account(Document("Inference", root).over(shared), fleet, environ)
 
 
 def _freeze(collected: _Load) -> None:

@@ -153,18 +153,23 @@ class Auth(Model):
     password: str | None = about("For userpass: a reference to the password.", pattern=_LOCAL_REFERENCE)
 
 
-class SharedVault(Model):
-    """Which Vault, and how the key is kept in it."""
+class VaultPlace(Model):
+    """Which Vault, and which mount of it."""
 
     address: str | None = about(
         "https, or http to this machine; the default is VAULT_ADDR.", examples=["https://vault.example"]
     )
     mount: str | None = about("The KV version 2 mount.", properties.DEFAULT_MOUNT)
     namespace: str | None = about("The default is VAULT_NAMESPACE.")
-    field: str | None = about("The key's field; `PINATA_LLM_BASE_URL` stands beside it.", properties.DEFAULT_FIELD)
-    custom_metadata: dict[str, str] | None = about("Your own custom metadata on the secret.")
     ca_cert: str | None = about("A file of CA certificates (PEM); the default is VAULT_CACERT.")
     auth: Auth | None = about("How to log in; without it VAULT_TOKEN, then ~/.vault-token.")
+
+
+class SharedVault(VaultPlace):
+    """Which Vault, and how the key is kept in it."""
+
+    field: str | None = about("The key's field; `PINATA_LLM_BASE_URL` stands beside it.", properties.DEFAULT_FIELD)
+    custom_metadata: dict[str, str] | None = about("Your own custom metadata on the secret.")
 
 
 class Vault(SharedVault):
@@ -263,6 +268,11 @@ class DefaultsSpec(SharedSpec):
 
     fleet: Name | None = about("Name of the fleet: the owner mark in Vault is `reconciler:FLEET/NAME`.", DEFAULT_FLEET)
     vault: SharedVault | None = about("Which Vault, and how the keys are kept in it.")
+    former_vaults: list[VaultPlace] | None = about(
+        "Where keys of the fleet were kept before: they are fetched from there, without a mint. What one leaves out is "
+        "as in `vault`. Take it out once the move is done.",
+        examples=[[{"address": "https://old-vault.example"}]],
+    )
 
 
 class Inference(Model):

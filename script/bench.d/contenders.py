@@ -21,9 +21,9 @@ from pulumi_pinata.wiring import Connections
 from reconciler.apply import apply
 from reconciler.fleet import make_plan
 from reconciler.fleetplan import FleetPlan, Kind
+from reconciler.pool import WORKERS
 from reconciler.upstreams import Upstreams
 
-WORKERS = 16
 _STATUS = "/v0/llm/status"
 
 
@@ -31,20 +31,30 @@ class Wrong(Exception):
     """A contender saw something else than a fleet in order, so its time means nothing."""
 
 
-def our_pass(fleet: Fleet, workers: int = WORKERS) -> None:
-    """`make_plan` with new connections, as one pass of the reconciler."""
-    with Connections(fleet.environ, size=workers) as connections:
-        plan = _plan(fleet, connections, workers)
-    odd = [row for row in plan.rows if row.kind is not Kind.NONE]
+def our_pass(fleet: Fleet) -> None:
+    """`make_plan` with new connections, as the first pass of the reconciler, or the command `plan`."""
+    with kept(fleet) as connections:
+        next_pass(fleet, connections)
+
+
+def kept(fleet: Fleet) -> Connections:
+    """Connections, as the loop keeps them from pass to pass."""
+    return Connections(fleet.environ, size=WORKERS)
+
+
+def next_pass(fleet: Fleet, connections: Connections) -> None:
+    """A pass over a fleet that must be in order."""
+    plan = _plan(fleet, connections)
+    odd = [f"{row.name}: {row.reason}" for row in plan.rows if row.kind is not Kind.NONE]
     if odd or len(plan.rows) != len(fleet.accounts):
-        raise Wrong(f"{len(odd)} of {len(plan.rows)} accounts are not in order; {odd[0].name}: {odd[0].reason}")
+        raise Wrong(f"{len(odd)} of {len(plan.rows)} accounts are not in order{'; '.join(['', *odd[:1]])}")
 
 
 class Planned:
     """A fleet of accounts that are off, and the plan to switch them on."""
 
     def __init__(self, fleet: Fleet) -> None:
-        self._connections = Connections(fleet.environ, size=WORKERS)
+        self._connections = kept(fleet)
         self._size = len(fleet.accounts)
         self._plan = _plan(fleet, self._connections)
 
@@ -72,14 +82,16 @@ def first_apply(fleet: Fleet, planned: Callable[[], None] = lambda: None) -> Non
         found.close()
 
 
-def _plan(fleet: Fleet, connections: Connections, workers: int = WORKERS) -> FleetPlan:
+def _plan(fleet: Fleet, connections: Connections) -> FleetPlan:
     access = Upstreams(connections, rate=0)
-    return make_plan(fleet.manifest, access, workers=workers, now=datetime.now(timezone.utc))
+    return make_plan(fleet.manifest, access, workers=WORKERS, now=datetime.now(timezone.utc))
 
 
 def ceiling(fleet: Fleet) -> None:
-    """The two calls of an account in order, by the libraries of our adapters, one pooled client each, and JSON."""
+    """The calls of a pass: by the libraries of our adapters, one pooled client each, and JSON; nothing else."""
     with _clients() as (pinata, vault):
+        inventory = f"{fleet.vault_addr}/v1/secret/data/pinata-inference/fleets/{fleet.name}"
+        vault.get(inventory, headers={"X-Vault-Token": fleet.vault_token}).json()
 
         def look(account: Account) -> tuple[int, bool]:
             headers = {"Authorization": f"Bearer {account.jwt}"}

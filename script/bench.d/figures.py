@@ -167,20 +167,19 @@ class Bench:
         project.up()
         self._say(f"pulumi refresh against a plan, {size} accounts at {latency * 1000:g} ms")
         ours = exports.child_environment(os.environ, fleet.environ)
-        runners = {
-            "pass": lambda: contenders.our_pass(fleet),
-            "wide": lambda: contenders.our_pass(fleet, 2 * contenders.WORKERS),
-            "plan": lambda: _ended([*child.RECONCILER, *_plan_of(fleet)], ours),
-            "refresh": project.refresh,
-        }
         self._rig.slow(latency)
-        samples = by_turns(runners, min(3, self._plan.rounds), self._rig.pids)
+        with contenders.kept(fleet) as connections:
+            runners = {
+                "pass": lambda: contenders.next_pass(fleet, connections),
+                "plan": lambda: _ended([*child.RECONCILER, *_plan_of(fleet)], ours),
+                "refresh": project.refresh,
+            }
+            samples = by_turns(runners, self._plan.rounds, self._rig.pids)
         self._rig.slow(0)
         took = statistics.median(seconds(samples["refresh"]))
         note = f"refresh: median {took:.1f} s, {took / size * 1000:.0f} ms an account, with its start"
         limit = f"refresh: {bound(samples['refresh'], latency)}"
-        wide = f"pass with {2 * contenders.WORKERS} workers"
-        for name, words in (("pass", "pass"), ("wide", wide), ("plan", "command `plan`")):
+        for name, words in (("pass", "pass"), ("plan", "command `plan`")):
             value = ratios(samples["refresh"], samples[name])
             aim = Aim(10) if name == "pass" and size >= _FEWEST else None
             title = f"{words}, {size} accounts, {latency * 1000:g} ms: times `pulumi refresh`"
@@ -197,7 +196,7 @@ class Bench:
 
 
 def _plan_of(fleet: Fleet) -> list[str]:
-    return ["plan", "--rate", "0", "--workers", str(contenders.WORKERS), str(fleet.folder)]
+    return ["plan", "--rate", "0", str(fleet.folder)]
 
 
 def _ended(command: list[str], environ: dict[str, str] | None = None) -> None:

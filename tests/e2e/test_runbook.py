@@ -234,6 +234,26 @@ def test_someone_switched_an_account_on_before_it_was_declared(desk: Desk) -> No
     assert 0 == desk.run("pinata-reconciler plan manifests/")
 
 
+def test_the_keys_are_kept_in_another_vault(desk: Desk) -> None:
+    (act,) = blocks("The keys are to be kept in another Vault")
+    desk.declare("shop-a")
+    desk.apply()
+    (setting,) = re.findall(r"`(formerVaults: \[.*?\])`", RUNBOOK)
+    desk.write("pinata", f"{DEFAULTS}  {setting.replace('https://old-vault.example', desk.bao.addr)}\n")
+    with OpenBao() as other:
+        other.provision()
+        desk.env |= {"OLD_VAULT_TOKEN": desk.env["VAULT_TOKEN"], "VAULT_ADDR": other.addr}
+        desk.env["VAULT_TOKEN"] = other.make_token([PROVIDER_POLICY])
+
+        said = desk.follow(act)
+        assert "2 to move" in said
+        desk.bao.stop()
+        desk.write("pinata", DEFAULTS)
+        assert 0 == desk.run("pinata-reconciler plan manifests/"), desk.printed
+        desk.bao = other
+        assert ([], [1, 1]) == (desk.unsafe(), desk.mints())
+
+
 def test_an_account_is_taken_out_of_management(desk: Desk) -> None:
     (act,) = blocks("An account must be taken out of management, or handed to another tool")
     desk.declare("shop-a")

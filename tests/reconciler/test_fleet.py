@@ -1,5 +1,6 @@
 """What a plan says of each account: conditions, what would be done, and why; on the doubles."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -370,6 +371,55 @@ def test_a_key_moves_to_another_mount_or_vault_without_a_mint(fleet: FakeFleet, 
     fleet.apply(moved)
     assert (Kind.NONE, 1, None) == (fleet.row(moved).kind, fleet.pinata("a").mints, fleet.key("a"))
     assert key == fleet.pinata("a").live
+
+
+def test_a_whole_fleet_moves_from_a_former_vault_without_a_mint(fleet: FakeFleet) -> None:
+    old = manifest(declared("a"), declared("b"))
+    fleet.apply(old)
+    keys = [fleet.key("a"), fleet.key("b")]
+    place = {"address": "https://other.example"}
+    new = manifest(declared("a", inputs={"vault": place}), declared("b", inputs={"vault": place}))
+    moved = replace(new, former=(old.accounts[0].settings,))
+
+    assert [Kind.MOVE] * 2 == [row.kind for row in fleet.plan(moved).rows]
+    fleet.apply(moved)
+
+    assert keys == [fleet.key(name, address="https://other.example") for name in "ab"]
+    assert [1, 1] == [fleet.pinata(name).mints for name in "ab"]
+    assert [Kind.NONE] * 2 == [row.kind for row in fleet.plan(new).rows]  # the old Vault need not be named any longer
+
+
+def test_without_a_word_of_the_former_vault_a_moved_fleet_is_refused_not_replaced(fleet: FakeFleet) -> None:
+    fleet.apply(manifest(declared("a")))
+
+    row = fleet.row(manifest(declared("a", inputs={"vault": {"address": "https://other.example"}})))
+
+    assert Kind.REFUSED is row.kind
+    assert "spec.formerVaults" in row.reason
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_vault_that_the_fleet_has_left_may_be_shut_down(fleet: FakeFleet, stays: bool) -> None:
+    others = [declared("stays", inputs={"vault": {"mount": "kv"}})] if stays else []
+    old = manifest(declared("a"), *others)
+    fleet.apply(old)
+    new = manifest(declared("a", inputs={"vault": {"address": "https://other.example"}}), *others)
+    fleet.apply(replace(new, former=(old.accounts[0].settings,)))
+    fleet.documents(old.accounts[0].settings).down = Transient("no answer.")
+
+    assert [Kind.NONE] * len(new.accounts) == [row.kind for row in fleet.plan(new).rows]
+
+
+def test_an_account_that_may_be_kept_in_a_vault_that_is_down_is_not_taken_over(fleet: FakeFleet) -> None:
+    old = manifest(declared("a"))
+    fleet.apply(old)
+    fleet.documents(old.accounts[0].settings).down = Transient("no answer.")
+    taken = declared("a", inputs={"vault": {"address": "https://other.example"}, "adopt": "remint"})
+
+    row = fleet.row(manifest(taken, former=(old.accounts[0].settings,)), "a")
+
+    assert (Kind.ERROR, Condition.UPSTREAM_UNAVAILABLE) == (row.kind, row.condition)
+    assert 1 == fleet.pinata("a").mints
 
 
 def test_what_was_moved_and_is_then_declared_off_is_switched_off_where_it_is(fleet: FakeFleet) -> None:

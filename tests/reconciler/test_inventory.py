@@ -164,7 +164,7 @@ def test_the_inventories_of_many_homes_are_read_side_by_side() -> None:
     fleet.homes = {str(home_of(place)): Slow() for place in places}
     fleet.documents(places[3]).down = Transient("no answer.")
 
-    ledger = Ledger.read(FLEET, places, fleet)
+    ledger = Ledger.read(manifest(*(replace(declared("a"), settings=place) for place in places)), fleet)
 
     assert ({home_of(place) for place in places[:3]}, {home_of(places[3])}) == (
         set(ledger.inventories),
@@ -187,3 +187,19 @@ def test_no_secret_is_in_it() -> None:
 
     assert "env:a" in stored
     assert str(fleet.pinata("a").live) not in stored
+
+
+def test_a_former_home_is_reached_as_is_declared_now_but_one_that_is_still_used_as_its_accounts_say() -> None:
+    fleet = FakeFleet()
+    old = settings("a", vault={"auth": {"method": "token", "token": "env:THEN"}})
+    now = settings("a", vault={"auth": {"method": "token", "token": "env:NOW"}})
+    fleet.apply(manifest(replace(declared("a"), settings=old)))
+    elsewhere = declared("a", inputs={"vault": {"address": "https://new.example"}})
+
+    left = Ledger.read(manifest(elsewhere, former=(now,)), fleet)
+    used = Ledger.read(manifest(replace(declared("b"), settings=old), former=(now,)), fleet)
+
+    for expected, ledger in ((now, left), (old, used)):
+        found = ledger.elsewhere("a", home_of(elsewhere.settings))
+        assert found
+        assert expected.vault == found.settings().vault
