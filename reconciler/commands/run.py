@@ -21,6 +21,7 @@ from pulumi_pinata.wiring import Connections
 from reconciler.commands import options, passes
 from reconciler.listeners import logs
 from reconciler.listeners.audit import AuditLog
+from reconciler.listeners.log_lines import LogListener
 from reconciler.listeners.metrics import Metrics
 from reconciler.listeners.notify import Notifier, checked
 from reconciler.listeners.tracing import tracing
@@ -184,7 +185,7 @@ def _listeners(
 ) -> tuple[Metrics, list[Listener]]:
     """All that listens, the audit log first: what it cannot take is not done."""
     metrics = Metrics(board, budget=access.budget, login_expiry=connections.login_expiry)
-    heard: list[Listener] = [metrics, logs.LogListener(log)]
+    heard: list[Listener] = [metrics, LogListener(log)]
     if given["audit_log"]:
         heard.insert(0, stack.enter_context(closing(AuditLog(given["audit_log"], "run"))))
     if url := _secret(given["notify"], "--notify"):

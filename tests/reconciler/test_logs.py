@@ -20,8 +20,8 @@ from sandbox_fleet import MakeFleet, SandboxFleet
 from pulumi_pinata.core.errors import Refused
 from reconciler.commands import run
 from reconciler.fleetplan import Condition, Ending, Kind, Result, Row
-from reconciler.listeners import logs
-from reconciler.listeners.logs import LogListener
+from reconciler.listeners import log_lines, logs
+from reconciler.listeners.log_lines import LogListener
 from reconciler.loop.events import Event, EventKind
 from reconciler.loop.view import AccountView, FleetView, PassView, SourceView
 
@@ -235,13 +235,34 @@ def test_a_failure_that_stays_is_told_once_then_counted_and_its_end_is_told(
         accounts = [account(name, number, f"tried again in {number} s", Kind.ERROR) for name in names]
         heard.passed(view(*accounts, good=False), seconds=1, whole=True)
         lines = told(stream)
-        assert (1001 if number == 1 else 1) == len(lines)
+        assert (2 if number == 1 else 1) == len(lines)
+        if number == 1:
+            assert ("accounts fail", 1000) == (lines[0]["event"], lines[0]["count"])
+            assert "a0, a1, a2, a3, a4 and 995 more" == lines[0]["accounts"]
     assert 1000 == lines[-1]["failing_as_before"]
 
     heard.passed(view(account("a0", 3, "another reason", Kind.ERROR), account("a1")), seconds=1, whole=True)
     assert [("account fails", "a0"), ("account no longer fails", "a1")] == [
         (line["event"], line["account"]) for line in told(stream)[:-1]
     ]
+
+
+def test_an_outage_and_its_end_are_a_line_each_and_up_to_five_accounts_are_told_one_by_one(
+    heard: LogListener, stream: StringIO
+) -> None:
+    many, few = ([f"{letter}{number}" for number in range(size)] for letter, size in (("m", 6), ("f", 5)))
+    alike = [account(name, 1, f"tried again in {number} s", Kind.ERROR) for number, name in enumerate(many)]
+    others = [account(name, 1, "another reason", Kind.ERROR) for name in few]
+    heard.passed(view(*alike, *others, good=False), seconds=1, whole=True)
+    began = told(stream)[:-1]
+    heard.passed(view(*[account(name) for name in many]), seconds=1, whole=True)
+    heard.told([Event(EventKind.RECOVERED, NOW, f"{name} is back", "shop", name, run="r1") for name in many])
+    *ended, _, spoken = told(stream)
+
+    assert ["accounts fail", *["account fails"] * 5] == [line["event"] for line in began]
+    assert (6, "m0, m1, m2, m3, m4 and 1 more") == (began[0]["count"], began[0]["accounts"])
+    assert ["accounts no longer fail"] == [line["event"] for line in ended]
+    assert ("told", "recovered", 6, "m0 is back") == tuple(spoken[x] for x in ("event", "kind", "count", "message"))
 
 
 def test_a_change_that_fails_again_the_same_way_is_counted_only(heard: LogListener, stream: StringIO) -> None:
@@ -294,7 +315,7 @@ def test_problems_and_what_guards_hold_back_are_told_when_they_change(heard: Log
 def test_the_page_of_the_command_lists_every_line_that_is_told() -> None:
     page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text().partition("### The log\n")[2]
     listed = {event for cell in re.findall(r"^\| (`[^|]*) \|", page, re.M) for event in re.findall(r"`([^`]*)`", cell)}
-    source = Path(logs.__file__).read_text() + Path(run.__file__).read_text()
+    source = "".join(Path(str(module.__file__)).read_text() for module in (logs, log_lines, run))
     said = set(re.findall(r'log\.(?:info|warning|error)\)?\(\s*"([^"]*)"', source))
 
     assert {"changed", "following", "uncaught", "held back"} <= said
@@ -343,6 +364,7 @@ from pathlib import Path
 from pulumi_pinata.core.secret import Secret
 from pulumi_pinata.wiring import Connections
 from reconciler.listeners import logs
+from reconciler.listeners.log_lines import LogListener
 from reconciler.manifest import manifests as manifest
 from reconciler.listeners.audit import AuditLog
 from reconciler.loop.board import Board
@@ -359,7 +381,7 @@ logging.getLogger().setLevel(logging.DEBUG)
 for name in ("httpx", "httpcore", "hvac", "urllib3", "requests", "stamina"):
     logging.getLogger(name).setLevel(logging.DEBUG)
 notifier = Notifier(lambda: Secret(os.environ["HOOK"]), lambda: Secret(os.environ["HOOK_KEY"]))
-heard = [AuditLog(Path(audit), "run"), notifier, logs.LogListener(log)]
+heard = [AuditLog(Path(audit), "run"), notifier, LogListener(log)]
 listener = Listeners(heard, broken=lambda error: log.error("broken", kind=type(error).__name__))
 with Connections(size=4) as connections:
     access = Upstreams(connections, called=listener.called)
