@@ -446,12 +446,17 @@ def test_a_key_from_escrow_is_put_into_vault(fleet: SandboxFleet, tmp_path: Path
     fleet.proxy.fault = lambda method, path: None
     (sealed,) = (tmp_path / "sealed").glob("*.age")
 
-    ran = fleet.run(
-        "escrow", "import", str(sealed), name, str(fleet.manifests), "--identity", str(tmp_path / "identity")
-    )
+    given = ("escrow", "import", str(sealed), name, str(fleet.manifests), "--identity", str(tmp_path / "identity"))
+    unnoted = fleet.run(*given, "--audit-log", str(tmp_path / "nowhere" / "audit.jsonl"))
+    assert (1, None) == (unnoted.code, fleet.key(name))  # what cannot be noted is not done
+
+    ran = fleet.run(*given, "--audit-log", str(tmp_path / "audit.jsonl"))
 
     assert (0, True, 1) == (ran.code, fleet.safe(name), fleet.mints()[name]), ran.err
     assert "version 1 holds the key" in ran.out
+    begin, end = (json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines())
+    assert [("begin", "escrow-import", name)] == [tuple(begin[key] for key in ("entry", "change", "account"))]
+    assert [("end", "done", 1)] == [tuple(end[key] for key in ("entry", "ending", "version"))]
     assert fleet.apply().code == 0
     assert 1 == fleet.mints()[name]
 
