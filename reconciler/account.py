@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pulumi_pinata import wiring
@@ -19,71 +19,60 @@ from reconciler.manifest.declared import Declared
 from reconciler.upstreams import Access
 
 
-def row(
-    base: Row,
-    declared: Declared,
-    moved: Entry | None,
-    owners: Callable[[str, str], list[str]],
-    access: Access,
-    now: datetime,
-    *,
-    deep: bool = False,
-) -> Row:
-    """Look at a declared account. `moved` is its entry at a former home, `owners` tells its former marks."""
-    if moved and declared.mode is Mode.DISABLED:
-        # There is nothing to fetch: it is switched off where it is, by its former settings.
-        return _looked_at(base, declared, moved.settings(), None, owners, access, now, deep=deep)
-    return _looked_at(base, declared, declared.settings, moved, owners, access, now, deep=deep)
+@dataclass(frozen=True)
+class Survey:
+    """How the accounts of one pass are looked at: `owners` tells the former marks of (account, name); see `look`."""
 
+    access: Access
+    owners: Callable[[str, str], list[str]]
+    now: datetime
+    deep: bool = False
 
-def _looked_at(
-    base: Row,
-    declared: Declared,
-    settings: Settings,
-    moved: Entry | None,
-    owners: Callable[[str, str], list[str]],
-    access: Access,
-    now: datetime,
-    *,
-    deep: bool,
-) -> Row:
-    with access.account(settings, _unheard) as found:
-        name = found.account.fingerprint
-        if base.entry and base.entry.account != name:
-            return findings.mismatched(
-                base, wording.of_another(base.name, base.entry.account, name, owners(name, base.name))
-            )
-        desired = wiring.desired(settings, found.account, declared.mode, None, *owners(name, declared.name))
-        settled = declared.mode is Mode.DISABLED and findings.is_applied(declared, base.entry)
-        actual = look(desired, found.ports, settled=settled, deep=deep)
-        made = findings.decided(replace(base, account=name, settings=settings), declared, desired, actual, now)
-        if moved and declared.mode is Mode.ENABLED:
-            former = moved.inputs["vault"]
-            reason = f"the key comes from {former.get('address')}, {former.get('mount')}/{former.get('path')}"
-            made = replace(made, kind=Kind.MOVE, reason=reason, moved_from=moved)
-        if declared.credits.top_up is not None:
-            made = _with_credits(made, declared.credits.top_up, found)
-        if declared.credits.alert_below is not None:
-            made = _with_balance(made, found, on=actual.status.enabled)
-    return findings.judged(made)
+    def declared(self, base: Row, declared: Declared, moved: Entry | None) -> Row:
+        """Look at a declared account; `moved` is its entry at a former home."""
+        if moved and declared.mode is Mode.DISABLED:
+            # There is nothing to fetch: it is switched off where it is, by its former settings.
+            return self._looked_at(base, declared, moved.settings(), None)
+        return self._looked_at(base, declared, declared.settings, moved)
 
+    def gone(self, base: Row, entry: Entry) -> Row:
+        """Look at an account that nothing declares any more and that is to be switched off."""
+        settings = replace(entry.settings(), adopt=Adopt.REFUSE)  # what others switched on since is theirs
+        with self.access.account(settings, _unheard) as found:
+            if found.account.fingerprint != entry.account:
+                return findings.mismatched(
+                    base, wording.of_another(base.name, entry.account, found.account.fingerprint)
+                )
+            desired = wiring.desired(settings, found.account, Mode.DISABLED, None)
+            actual = look(desired, found.ports)
+        action = plan.decide(desired, actual)
+        condition = Condition.READY if actual.status.enabled else Condition.OFF
+        base = replace(base, account=entry.account, settings=settings, desired=desired, condition=condition)
+        base = findings.described(base, judgment.known(desired, actual))
+        if isinstance(action, (Disable, Await)):
+            return replace(base, kind=Kind.PRUNE, reason="no longer declared, and `prune` is on")
+        whose = "; it is somebody else's now" if actual.status.enabled else ", and off"
+        return replace(base, kind=Kind.FORGET, reason=f"no longer declared{whose}")
 
-def pruned(base: Row, entry: Entry, access: Access) -> Row:
-    """Look at an account that nothing declares any more and that is to be switched off."""
-    settings = replace(entry.settings(), adopt=Adopt.REFUSE)  # what others switched on since is theirs
-    with access.account(settings, _unheard) as found:
-        if found.account.fingerprint != entry.account:
-            return findings.mismatched(base, wording.of_another(base.name, entry.account, found.account.fingerprint))
-        desired = wiring.desired(settings, found.account, Mode.DISABLED, None)
-        actual = look(desired, found.ports)
-    action = plan.decide(desired, actual)
-    condition = Condition.READY if actual.status.enabled else Condition.OFF
-    base = replace(base, account=entry.account, settings=settings, desired=desired, condition=condition)
-    base = findings.described(base, judgment.known(desired, actual))
-    if isinstance(action, (Disable, Await)):
-        return replace(base, kind=Kind.PRUNE, reason="no longer declared, and `prune` is on")
-    reason = "no longer declared; it is somebody else's now" if actual.status.enabled else "no longer declared, and off"
-    return replace(base, kind=Kind.FORGET, reason=reason)
+    def _looked_at(self, base: Row, declared: Declared, settings: Settings, moved: Entry | None) -> Row:
+        with self.access.account(settings, _unheard) as found:
+            name = found.account.fingerprint
+            if base.entry and base.entry.account != name:
+                others = self.owners(name, base.name)
+                return findings.mismatched(base, wording.of_another(base.name, base.entry.account, name, others))
+            desired = wiring.desired(settings, found.account, declared.mode, None, *self.owners(name, declared.name))
+            settled = declared.mode is Mode.DISABLED and findings.is_applied(declared, base.entry)
+            actual = look(desired, found.ports, settled=settled, deep=self.deep)
+            made = findings.decided(replace(base, account=name, settings=settings), declared, desired, actual, self.now)
+            if moved and declared.mode is Mode.ENABLED:
+                former = moved.inputs["vault"]
+                reason = f"the key comes from {former.get('address')}, {former.get('mount')}/{former.get('path')}"
+                made = replace(made, kind=Kind.MOVE, reason=reason, moved_from=moved)
+            if declared.credits.top_up is not None:
+                made = _with_credits(made, declared.credits.top_up, found)
+            if declared.credits.alert_below is not None:
+                made = _with_balance(made, found, on=actual.status.enabled)
+        return findings.judged(made)
 
 
 def look(desired: Desired, ports: Ports, *, settled: bool = False, deep: bool = False) -> Actual:

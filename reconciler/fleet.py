@@ -11,7 +11,8 @@ from types import MappingProxyType
 
 from pulumi_pinata.core.errors import PinataError
 from pulumi_pinata.core.model import Adopt
-from reconciler import account, findings
+from reconciler import findings
+from reconciler.account import Survey
 from reconciler.conditions import of_error
 from reconciler.fleetplan import FAILURES, Condition, FleetPlan, Kind, Row
 from reconciler.inventory import Entry, Home, home_of
@@ -48,13 +49,14 @@ def make_plan(
     chosen = [each for each in manifest.accounts if (only is None or each.name in only) and each.name not in resting]
     if changed_first:
         chosen.sort(key=lambda each: findings.is_applied(each, ledger.entry(each.name, home_of(each.settings))))
+    survey = Survey(access, ledger.owners, now, deep)
     rows = [resting[each.name] for each in manifest.accounts if each.name in resting and only is None]
 
     def look(declared: Declared) -> Row:
         home = home_of(declared.settings)
         moved = ledger.elsewhere(declared.name, home)
         base = findings.blank(declared, ledger.entry(declared.name, home) or moved)
-        return _guarded(lambda: _declared(base, declared, moved, manifest, ledger, access, now, deep), base)
+        return _guarded(lambda: _declared(base, declared, moved, manifest, ledger, survey), base)
 
     for declared, row in each(chosen, look, workers=workers, stop=stop, tick=tick):
         rows.append(row or Row(declared.name, Kind.ERROR, Condition.SUSPENDED, STOPPED, declared=declared))
@@ -64,7 +66,7 @@ def make_plan(
     def part(gone: tuple[Home, Entry]) -> Row:
         _, entry = gone
         base = findings.blank(None, entry)
-        return _guarded(lambda: _undeclared(base, entry, manifest, rows, access), base)
+        return _guarded(lambda: _undeclared(base, entry, manifest, rows, survey), base)
 
     gone = [] if only is not None else list(_gone(manifest, ledger))
     for (_, entry), row in each(gone, part, workers=workers, stop=stop, tick=tick):
@@ -83,30 +85,23 @@ def make_plan(
 
 
 def _declared(
-    base: Row,
-    declared: Declared,
-    moved: Entry | None,
-    manifest: Manifest,
-    ledger: Ledger,
-    access: Access,
-    now: datetime,
-    deep: bool,
+    base: Row, declared: Declared, moved: Entry | None, manifest: Manifest, ledger: Ledger, survey: Survey
 ) -> Row:
     home = home_of(declared.settings)
     if declared.name in manifest.frozen:
         return replace(base, reason="its manifest has errors, so it is left as it is")
     if declared.suspend:
-        known = access.identity(declared.settings)  # so that what is gone from the manifests is not taken for it
+        known = survey.access.identity(declared.settings)  # so that what is gone from the manifests is not taken for it
         return replace(base, account=known, reason="suspended: nothing is looked at or done")
     if home in ledger.failures:
         return findings.failed(base, ledger.failures[home])
     if base.entry is None and ledger.failures and declared.settings.adopt is Adopt.REMINT:
         # Its key may be kept where nothing can be read now: it would be taken for somebody else's, and replaced.
         return findings.failed(base, next(iter(ledger.failures.values())))
-    return account.row(base, declared, moved, ledger.owners, access, now, deep=deep)
+    return survey.declared(base, declared, moved)
 
 
-def _undeclared(base: Row, entry: Entry, manifest: Manifest, rows: list[Row], access: Access) -> Row:
+def _undeclared(base: Row, entry: Entry, manifest: Manifest, rows: list[Row], survey: Survey) -> Row:
     if manifest.problems:
         return replace(base, reason="no longer declared, but the manifests have errors, so it is left as it is")
     heir = next((row for row in rows if row.account == entry.account and row.account), None)
@@ -121,7 +116,7 @@ def _undeclared(base: Row, entry: Entry, manifest: Manifest, rows: list[Row], ac
         return replace(
             base, kind=Kind.FORGET, reason="no longer declared, and `prune` is off: it stays on, and is let go of"
         )
-    return account.pruned(base, entry, access)
+    return survey.gone(base, entry)
 
 
 def _gone(manifest: Manifest, ledger: Ledger) -> Iterator[tuple[Home, Entry]]:
