@@ -31,8 +31,12 @@ class Survey:
     def declared(self, base: Row, declared: Declared, moved: Entry | None) -> Row:
         """Look at a declared account; `moved` is its entry at a former home."""
         if moved and declared.mode is Mode.DISABLED:
+            if base.entry is not moved:  # a move that was cut off: its key may be in its new home already
+                here = self._looked_at(base, declared, declared.settings, None)
+                if here.kind is not Kind.REFUSED:
+                    return here
             # There is nothing to fetch: it is switched off where it is, by its former settings.
-            return self._looked_at(base, declared, moved.settings(), None)
+            return self._looked_at(base, declared, moved.settings_of(declared.settings), None)
         return self._looked_at(base, declared, declared.settings, moved)
 
     def gone(self, base: Row, entry: Entry) -> Row:
@@ -57,13 +61,19 @@ class Survey:
     def _looked_at(self, base: Row, declared: Declared, settings: Settings, moved: Entry | None) -> Row:
         with self.access.account(settings, _unheard) as found:
             name = found.account.fingerprint
-            if base.entry and base.entry.account != name:
-                others = self.owners(name, base.name)
-                return findings.mismatched(base, wording.of_another(base.name, base.entry.account, name, others))
+            for entry in (base.entry, moved):  # moved from there, another account would be let go of there
+                if entry and entry.account != name:
+                    others = self.owners(name, base.name)
+                    return findings.mismatched(base, wording.of_another(base.name, entry.account, name, others))
             desired = wiring.desired(settings, found.account, declared.mode, None, *self.owners(name, declared.name))
             settled = declared.mode is Mode.DISABLED and findings.is_applied(declared, base.entry)
             actual = look(desired, found.ports, settled=settled, deep=self.deep)
             made = findings.decided(replace(base, account=name, settings=settings), declared, desired, actual, self.now)
+            if made.kind is Kind.REMINT and desired.former_owners and not actual.record:
+                reason = (
+                    f"its key is kept as {desired.former_owners[0]} in another Vault: let it move by that name first"
+                )
+                made = replace(made, kind=Kind.REFUSED, condition=Condition.CONFLICT, reason=reason)
             if moved and declared.mode is Mode.ENABLED:
                 former = moved.inputs["vault"]
                 reason = f"the key comes from {former.get('address')}, {former.get('mount')}/{former.get('path')}"

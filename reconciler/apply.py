@@ -14,7 +14,7 @@ from pulumi_pinata import wiring
 from pulumi_pinata.core.actions import Outcome
 from pulumi_pinata.core.converge import converge
 from pulumi_pinata.core.errors import PinataError, Refused, Transient
-from pulumi_pinata.core.model import Desired, Mode, OnLostKey
+from pulumi_pinata.core.model import Adopt, Desired, Mode, OnLostKey
 from pulumi_pinata.core.ports import PinataApi, Ports
 from pulumi_pinata.core.relocate import relocate
 from pulumi_pinata.core.secret import PrivateKey
@@ -111,13 +111,15 @@ def _carried_out(row: Row, access: Access, notice: Callable[[str], None], minted
 def _as_announced(row: Row, desired: Desired) -> Desired:
     """What was planned to leave the key alone does so: if it was lost since, the next plan announces the outage."""
     quiet = row.kind in (Kind.RESTORE, Kind.MOVE) or (row.kind is Kind.RESUME and row.protected)
+    if row.kind is Kind.MOVE:  # nor is it rotated on the way, or taken from somebody: the next plan announces that
+        desired = replace(desired, trigger=None, outworn=None, adopt=Adopt.REFUSE)
     return replace(desired, on_lost_key=OnLostKey.FAIL) if quiet else desired
 
 
 def _moved(
     row: Row, former: Entry, desired: Desired, ports: Ports, access: Access, notice: Callable[[str], None]
 ) -> Outcome:
-    settings = former.settings()
+    settings = former.settings_of(row.settings) if row.settings else former.settings()
     with access.account(settings, notice) as found:
         wiring.same_account(found.account.fingerprint, row.account)
         old = wiring.desired(settings, found.account, Mode.ENABLED, None)

@@ -64,9 +64,12 @@ def make_plan(
     rows = _rivals_refused(rows, _claims(manifest, ledger, resting))
 
     def part(gone: tuple[Home, Entry]) -> Row:
-        _, entry = gone
+        home, entry = gone
         base = findings.blank(None, entry)
-        return _guarded(lambda: _undeclared(base, entry, manifest, rows, survey), base)
+        made = _guarded(lambda: _undeclared(base, entry, manifest, rows, survey), base)
+        # It may be another fleet's of that name, or be in a backup of long ago: only a person can tell.
+        doubtful = home in ledger.former and made.outage
+        return replace(made, foreign=f"what keeps its keys in {home}") if doubtful else made
 
     gone = [] if only is not None else list(_gone(manifest, ledger))
     for (_, entry), row in each(gone, part, workers=workers, stop=stop, tick=tick):
@@ -81,6 +84,7 @@ def make_plan(
         inventories=ledger.inventories,
         problems=manifest.problems,
         declared=len(manifest.accounts),
+        homes=frozenset(home_of(each.settings) for each in manifest.accounts),
     )
 
 
@@ -95,9 +99,11 @@ def _declared(
         return replace(base, account=known, reason="suspended: nothing is looked at or done")
     if home in ledger.failures:
         return findings.failed(base, ledger.failures[home])
-    if base.entry is None and ledger.failures and declared.settings.adopt is Adopt.REMINT:
-        # Its key may be kept where nothing can be read now: it would be taken for somebody else's, and replaced.
-        return findings.failed(base, next(iter(ledger.failures.values())))
+    taken = declared.settings.adopt is Adopt.REMINT
+    unread = [error for at, error in ledger.failures.items() if taken or at in ledger.former]
+    if base.entry is None and unread:
+        # It may be kept where nothing can be read now: it would be taken for a new one, or for somebody else's.
+        return findings.failed(base, unread[0])
     return survey.declared(base, declared, moved)
 
 

@@ -147,6 +147,7 @@ class FleetPlan:
     inventories: Mapping[Home, Inventory] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     declared: int = 0
+    homes: frozenset[Home] = frozenset()
 
     @property
     def changes(self) -> list[Row]:

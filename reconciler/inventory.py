@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pulumi_pinata import properties
 from pulumi_pinata.core.errors import Ambiguous, Conflict, Refused
+from pulumi_pinata.core.reference import VaultReference
 from pulumi_pinata.core.settings import Settings
 from reconciler.settings_document import from_document, to_document
 
@@ -64,6 +65,16 @@ class Entry:
         """Its settings. Raises Refused when the document was edited by hand."""
         return from_document(self.inputs)
 
+    def settings_of(self, declared: Settings) -> Settings:
+        """Its settings, but with the account itself reached as is declared now; raises like `settings`.
+
+        The references of then may lead nowhere by now. A `vault:` reference of now would, in the Vault of then.
+        """
+        kept, now = self.settings(), declared
+        if isinstance(now.credentials, VaultReference):
+            return kept
+        return replace(kept, credentials=now.credentials, account=now.account, api_url=now.api_url, timeout=now.timeout)
+
 
 @dataclass(frozen=True)
 class Inventory:
@@ -77,6 +88,12 @@ class Inventory:
 def home_of(settings: Settings) -> Home:
     """Where the account's record and inventory are."""
     return Home(*settings.vault.home)
+
+
+def own_home(entry: Entry) -> Home:
+    """The home that the entry itself names; another than where it was read if one Vault is named in two ways."""
+    vault = entry.inputs["vault"]
+    return Home(str(vault.get("address")), vault.get("namespace"), str(vault.get("mount")))
 
 
 def default_settings(environ: Mapping[str, str]) -> Settings | None:

@@ -12,12 +12,12 @@ from pulumi_pinata.core.model import Mode
 from reconciler import inventory
 from reconciler.findings import declaration
 from reconciler.fleetplan import MINTS, Ending, FleetPlan, Kind, Result, Row
-from reconciler.inventory import Entry, Home, Inventory, counted, home_document, home_of
-from reconciler.settings_document import to_document
+from reconciler.inventory import Entry, Home, Inventory, counted, home_document, home_of, own_home
+from reconciler.settings_document import from_document, to_document
 from reconciler.upstreams import Access
 
 _LEFT = frozenset({Kind.SKIP, Kind.ERROR, Kind.REFUSED})
-_MINTING = MINTS | {Kind.RESUME}
+_MINTING = MINTS | {Kind.RESUME, Kind.MOVE}
 _FRESH = 5.0  # seconds for which an inventory counts as just read: it is large, and there may be many accounts
 
 
@@ -43,7 +43,7 @@ class Keeper:
                     with suppress(PinataError):
                         settings = former.settings()
                         self._reach.setdefault(home_of(settings), settings)
-        self._declared = {home_of(row.declared.settings) for row in plan.rows if row.declared}
+        self._declared = plan.homes | {home_of(row.declared.settings) for row in plan.rows if row.declared}
         self._documents = [home_document(settings) for settings in self._reach.values()]
 
     def before(self) -> dict[str, PinataError]:
@@ -106,18 +106,35 @@ class Keeper:
             }
             fewer = unmade & {row.name for row in rows}
             try:
-                self._update(home, _Change(whole, gone.get(home, set()), back, fewer, self._today))
+                self._update(home, _Change(whole, gone.get(home, {}), back, fewer, self._today))
             except PinataError as error:
                 errors.append(error)
         # A Vault that the fleet has left may be shut down: an inventory must not go on naming it.
-        left = {home for home, known in self._known.items() if not known.entries} - self._declared
-        if left and not errors:
-            for home in self._rows.keys() - left:
-                self._update(home, dict, left)
+        left = set() if errors or self._plan.problems else self._left()
+        for home in self._rows.keys() - left if left else ():
+            self._update(home, dict, left)
         if errors:
             raise errors[0]
 
-    def _gone(self, done: Collection[str]) -> dict[Home, set[str]]:
+    def _left(self) -> set[Home]:
+        """Homes that no account is declared at, and whose inventory is there and empty, now and not only when planned.
+
+        One that is not there at all may be a Vault that is being restored.
+        """
+        empty = {home for home, known in self._known.items() if known.version and not known.entries} - self._declared
+        named = [document for known in self._known.values() for document in known.homes]
+        left = set()
+        for home in empty:
+            with suppress(PinataError):
+                reach = self._reach.get(home) or next(
+                    (s for s in map(from_document, named) if home_of(s) == home), None
+                )
+                now = inventory.read(self._access.documents(reach), self._plan.fleet) if reach else Inventory()
+                if now.version and not now.entries:
+                    left.add(home)
+        return left
+
+    def _gone(self, done: Collection[str]) -> dict[Home, dict[str, Home | None]]:
         """The names that are let go of, by home."""
         # A renamed account is ours by its former mark until the new one is written: its former entry vouches for that.
         unmarked = {
@@ -125,7 +142,7 @@ class Keeper:
             for row in self._plan.rows
             if row.declared and row.account and row.kind is not Kind.NONE and row.name not in done
         }
-        gone: dict[Home, set[str]] = {}
+        gone: dict[Home, dict[str, Home | None]] = {}
         for row in self._plan.rows:
             if row.kind is Kind.FORGET and row.entry and row.entry.account in unmarked:
                 continue
@@ -134,7 +151,8 @@ class Keeper:
                 former = row.entry  # only looked at now: nothing may switch it off once it is gone from the manifests
             if former and (row.name in done or row.kind is Kind.NONE):
                 with suppress(PinataError):
-                    gone.setdefault(home_of(former.settings()), set()).add(row.name)
+                    declared = home_of(row.settings) if row.moved_from and row.settings else None
+                    gone.setdefault(home_of(former.settings()), {})[row.name] = declared
         return gone
 
     def _begun(self, row: Row) -> Entry:
@@ -164,13 +182,15 @@ class _Change:
     """What an apply has come to, on whatever entries are there by then."""
 
     whole: Mapping[str, str]
-    gone: Collection[str]
+    gone: Mapping[str, Home | None]
     back: Mapping[str, Entry]
     fewer: Collection[str]
     today: str
 
     def __call__(self, known: Mapping[str, Entry]) -> dict[str, Entry]:
-        kept = {name: entry for name, entry in {**self.back, **known}.items() if name not in self.gone}
+        # What names its declared home by now was written over by this very apply: one Vault, named in two ways.
+        gone = {name for name, home in self.gone.items() if name in known and own_home(known[name]) != home}
+        kept = {name: entry for name, entry in {**self.back, **known}.items() if name not in gone}
         for name in self.fewer:
             if name in kept and kept[name].day == self.today:
                 kept[name] = replace(kept[name], mints=max(0, kept[name].mints - 1))

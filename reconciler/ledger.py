@@ -8,7 +8,7 @@ from threading import Event
 from pulumi_pinata.core.errors import PinataError
 from pulumi_pinata.core.settings import Settings
 from reconciler import inventory
-from reconciler.inventory import Entry, Home, Inventory, home_of
+from reconciler.inventory import Entry, Home, Inventory, home_of, own_home
 from reconciler.manifest.declared import Manifest
 from reconciler.pool import each
 from reconciler.settings_document import from_document, to_document
@@ -25,6 +25,7 @@ class Ledger:
     inventories: Mapping[Home, Inventory]
     reach: Mapping[Home, Settings]
     failures: Mapping[Home, PinataError] = field(default_factory=dict)
+    former: Mapping[Home, Settings] = field(default_factory=dict)
 
     @classmethod
     def read(cls, manifest: Manifest, access: Access) -> "Ledger":
@@ -53,13 +54,16 @@ class Ledger:
                 try:
                     if kept is None or isinstance(kept, PinataError):
                         raise kept or PinataError("not read.")
-                    found[home] = _reached(kept, former[home]) if home in former else kept
-                    for document in kept.homes:
+                    found[home] = kept
+                    # A Vault that was left no longer says where this one's logins are sent.
+                    for document in kept.homes if home not in former else ():
                         settings = from_document(document)
                         reach.setdefault(home_of(settings), settings)
                 except PinataError as error:
                     failures[home] = error
-        return cls({home: each for home, each in found.items() if home not in failures}, reach, failures)
+        # In the order of `reach`, not of who answered first: what is decided by it must not depend on that.
+        inventories = {home: found[home] for home in reach if home in found and home not in failures}
+        return cls(inventories, reach, failures, former)
 
     def entry(self, name: str, home: Home) -> Entry | None:
         """The account's entry at its home."""
@@ -68,8 +72,9 @@ class Ledger:
     def elsewhere(self, name: str, home: Home) -> Entry | None:
         """The account's entry at another home than its declared one: its key has still to be fetched from there."""
         for other, kept in self.inventories.items():
-            if other != home and name in kept.entries:
-                return kept.entries[name]
+            # One Vault may be named in two ways: what names the declared home itself has nothing to be fetched.
+            if other != home and name in kept.entries and own_home(kept.entries[name]) != home:
+                return self._reached(other, kept.entries[name])
         return None
 
     def owners(self, account: str, name: str) -> list[str]:
@@ -89,17 +94,17 @@ class Ledger:
         """Every entry with its home."""
         for home, kept in self.inventories.items():
             for entry in kept.entries.values():
-                yield home, entry
+                yield home, self._reached(home, entry)
+
+    def _reached(self, home: Home, entry: Entry) -> Entry:
+        return _reached(entry, self.former[home]) if home in self.former else entry
 
 
-def _reached(kept: Inventory, by: Settings) -> Inventory:
-    """The inventory of a former home, its accounts reached as is declared for that home now.
+def _reached(entry: Entry, by: Settings) -> Entry:
+    """An entry of a former home, reached as is declared for that home now; not so in the inventory itself.
 
-    They were applied with the login of then, and its references may lead to the new Vault's by now.
+    It was applied with the login of then, and its references may lead to the new Vault's by now.
     """
     now = {name: value for name, value in to_document(by)["vault"].items() if name in _REACH}
-    entries = {}
-    for name, entry in kept.entries.items():
-        own = {name: value for name, value in entry.inputs["vault"].items() if name not in _REACH}
-        entries[name] = replace(entry, inputs={**entry.inputs, "vault": {**own, **now}})
-    return replace(kept, entries=entries)
+    own = {name: value for name, value in entry.inputs["vault"].items() if name not in _REACH}
+    return replace(entry, inputs={**entry.inputs, "vault": {**own, **now}})

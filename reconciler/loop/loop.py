@@ -146,7 +146,10 @@ class Loop:
         try:
             checkout = self._fetched()
             if checkout != self._checkout:
+                known = self._manifest.former if self._manifest else ()
                 self._manifest, self._checkout, commit = self._around.load(checkout), checkout, checkout.commit
+                if self._manifest.former != known:
+                    self._failing.forgive(refused=False)  # no account's own declaration shows it
                 changed = True
         except PinataError as caught:
             if self._manifest is None and isinstance(caught, Refused) and caught.about != _OF_COMMIT:

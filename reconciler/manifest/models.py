@@ -269,8 +269,8 @@ class DefaultsSpec(SharedSpec):
     fleet: Name | None = about("Name of the fleet: the owner mark in Vault is `reconciler:FLEET/NAME`.", DEFAULT_FLEET)
     vault: SharedVault | None = about("Which Vault, and how the keys are kept in it.")
     former_vaults: list[VaultPlace] | None = about(
-        "Where keys of the fleet were kept before: they are fetched from there, without a mint. What one leaves out is "
-        "as in `vault`. Take it out once the move is done.",
+        "Where keys of the fleet were kept before, the newest first: they are fetched from there, without a mint. What "
+        "one leaves out is as in `vault`. Take it out once the move is done.",
         examples=[[{"address": "https://old-vault.example"}]],
     )
 

@@ -235,7 +235,7 @@ def test_someone_switched_an_account_on_before_it_was_declared(desk: Desk) -> No
 
 
 def test_the_keys_are_kept_in_another_vault(desk: Desk) -> None:
-    (act,) = blocks("The keys are to be kept in another Vault")
+    act, over = blocks("The keys are to be kept in another Vault")
     desk.declare("shop-a")
     desk.apply()
     (setting,) = re.findall(r"`(formerVaults: \[.*?\])`", RUNBOOK)
@@ -247,6 +247,7 @@ def test_the_keys_are_kept_in_another_vault(desk: Desk) -> None:
 
         said = desk.follow(act)
         assert "2 to move" in said
+        assert f"{desk.bao.addr}/secret: login works; fleet shop keeps 0 account(s)" in desk.follow(over)
         desk.bao.stop()
         desk.write("pinata", DEFAULTS)
         assert 0 == desk.run("pinata-reconciler plan manifests/"), desk.printed

@@ -122,6 +122,7 @@ class FakeFleet:
     gates: dict[str, Gate] = field(default_factory=dict)
     default: Settings | None = None
     opened: list[str] = field(default_factory=list)
+    references: list[str] = field(default_factory=list)
     opening: Callable[[str], object] = lambda name: None
 
     def __post_init__(self) -> None:
@@ -132,6 +133,7 @@ class FakeFleet:
         assert isinstance(settings.credentials, EnvReference)
         name = self.identities.get(settings.credentials.name, settings.credentials.name)
         with self._lock:
+            self.references.append(settings.credentials.name)
             self.opened.append(name)
             run = len(self.opened)
         self.opening(name)
