@@ -4,15 +4,16 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Lock
 
 from pulumi_pinata.core.errors import Conflict, PinataError
 from pulumi_pinata.core.model import Mode
 from reconciler import inventory
+from reconciler.entries import Begun, Done
 from reconciler.findings import declaration
 from reconciler.fleetplan import MINTS, Ending, FleetPlan, Kind, Result, Row
-from reconciler.inventory import Entry, Home, Inventory, counted, home_document, home_of, own_home
+from reconciler.inventory import Entry, Home, Inventory, counted, home_document, home_of
 from reconciler.settings_document import from_document, to_document
 from reconciler.upstreams import Access
 
@@ -32,10 +33,13 @@ class Keeper:
         self._lock = Lock()
         self._read_at: dict[Home, float] = {}
         self._rows: dict[Home, list[Row]] = {}
+        self._leaving: dict[Home, list[Row]] = {}
         self._reach = {home_of(row.settings): row.settings for row in plan.rows if row.settings}
         for row in plan.rows:
             if row.declared and row.settings and row.kind not in _LEFT and row.declared.mode is not Mode.OBSERVED:
                 self._rows.setdefault(home_of(row.settings), []).append(row)
+            elif row.settings and row.kind is Kind.PRUNE:
+                self._leaving.setdefault(home_of(row.settings), []).append(row)
         for row in plan.rows:
             for former in (row.moved_from, row.entry):
                 if former:
@@ -49,20 +53,35 @@ class Keeper:
     def before(self) -> dict[str, PinataError]:
         """Every account that may be minted is in the inventory before it is: whatever happens, it is not forgotten.
 
-        Mints are counted as they are begun, so that a crash forgets none.
-        Returns the errors of accounts whose home did not take it; raises one where no home did.
+        Mints are counted as they are begun, so that a crash forgets none. What is to be switched off counts as applied
+        no more, so that no run by an earlier commit takes it for drift meanwhile.
+        Returns the errors of accounts whose home did not take it, or that another run has changed since they were
+        planned; raises one where no home did.
         """
-        failed: dict[Home, PinataError] = {}
-        for home, rows in self._rows.items():
-            entries = {row.name: self._begun(row) for row in rows}
+        failed: dict[str, PinataError] = {}
+        refusals: list[PinataError] = []
+        homes = self._rows.keys() | self._leaving.keys()
+        for home in homes:
+            rows, leaving = self._rows.get(home, []), self._leaving.get(home, [])
+            begun = Begun(
+                new={row.name: self._begun(row) for row in rows},
+                wanted={row.name: declaration(row.declared) for row in rows if row.declared},
+                leaving=[row.name for row in leaving],
+                planned=self._known.get(home, Inventory()).entries,
+            )
             try:
-                self._update(home, lambda known, new=entries: {**known, **new})  # type: ignore[misc]
+                self._update(home, begun)
                 self._read_at[home] = time.monotonic()
             except PinataError as error:
-                failed[home] = error
-        if failed and len(failed) == len(self._rows):
-            raise next(iter(failed.values()))
-        return {row.name: error for home, error in failed.items() for row in self._rows.pop(home)}
+                refusals.append(error)
+                failed |= {row.name: error for row in (*self._rows.pop(home, []), *leaving)}
+                continue
+            overtaken = begun.overtaken
+            failed |= {name: _overtaken(name) for name in overtaken}
+            self._rows[home] = [row for row in rows if row.name not in overtaken]
+        if refusals and len(refusals) == len(homes):
+            raise refusals[0]
+        return failed
 
     def require(self, row: Row) -> None:
         """Raise Conflict where another run has let go of an account since: minted now, nobody would switch it off.
@@ -79,8 +98,7 @@ class Keeper:
                 self._read_at[home] = time.monotonic()
             known = self._known[home].entries
         if row.name not in known:
-            hint = "Plan again, by the manifests of now."
-            raise Conflict("another run has let go of this account since it was planned.", about=row.name, hint=hint)
+            raise _overtaken(row.name)
 
     def after(self, results: Collection[Result], minted: Collection[str]) -> None:
         """Note what was applied in full, and let go of what is gone.
@@ -106,7 +124,7 @@ class Keeper:
             }
             fewer = unmade & {row.name for row in rows}
             try:
-                self._update(home, _Change(whole, gone.get(home, {}), back, fewer, self._today))
+                self._update(home, Done(whole, gone.get(home, {}), back, fewer, self._today))
             except PinataError as error:
                 errors.append(error)
         # A Vault that the fleet has left may be shut down: an inventory must not go on naming it.
@@ -163,7 +181,7 @@ class Keeper:
             to_document(row.settings) if row.settings else {},
             prune=bool(declared and declared.prune),
             protect=bool(declared and declared.protect),
-            declared=old.declared if old else "",
+            declared=old.declared if old and row.kind is not Kind.DISABLE else "",
             day=old.day if old else "",
             mints=old.mints if old else 0,
         )
@@ -177,21 +195,9 @@ class Keeper:
         self._known[home] = inventory.update(documents, self._plan.fleet, known, change, self._documents, left)
 
 
-@dataclass(frozen=True)
-class _Change:
-    """What an apply has come to, on whatever entries are there by then."""
-
-    whole: Mapping[str, str]
-    gone: Mapping[str, Home | None]
-    back: Mapping[str, Entry]
-    fewer: Collection[str]
-    today: str
-
-    def __call__(self, known: Mapping[str, Entry]) -> dict[str, Entry]:
-        # What names its declared home by now was written over by this very apply: one Vault, named in two ways.
-        gone = {name for name, home in self.gone.items() if name in known and own_home(known[name]) != home}
-        kept = {name: entry for name, entry in {**self.back, **known}.items() if name not in gone}
-        for name in self.fewer:
-            if name in kept and kept[name].day == self.today:
-                kept[name] = replace(kept[name], mints=max(0, kept[name].mints - 1))
-        return {name: replace(entry, declared=self.whole.get(name, entry.declared)) for name, entry in kept.items()}
+def _overtaken(name: str) -> Conflict:
+    return Conflict(
+        "another run has changed this account, or let go of it, since it was planned.",
+        about=name,
+        hint="Plan again, by the manifests of now.",
+    )

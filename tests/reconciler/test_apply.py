@@ -1,6 +1,7 @@
 """Carrying a plan out: one account's failure stops no other, and the inventory never forgets a mint."""
 
 import json
+from dataclasses import replace
 from threading import Event
 
 import pytest
@@ -8,9 +9,11 @@ from doubles import Gate, Killed
 from fake_fleet import NOW, FakeFleet, declared, manifest
 
 from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient, Unfunded
+from pulumi_pinata.core.model import Mode
 from reconciler import inventory
 from reconciler.apply import apply
-from reconciler.fleetplan import Condition, Ending, Kind, Row
+from reconciler.fleetplan import Condition, Ending, FleetPlan, Kind, Result, Row
+from reconciler.manifest.declared import Manifest
 
 
 @pytest.fixture
@@ -192,3 +195,62 @@ def test_an_outage_that_was_not_announced_is_not_caused(fleet: FakeFleet) -> Non
 
     assert (Ending.FAILED, 1) == (result.ending, fleet.pinata("a").mints)
     assert (Kind.REMINT, True) == (fleet.row(wanted).kind, fleet.row(wanted).outage)
+
+
+# --- another run, by another commit, meanwhile -------------------------------------------------------
+
+AGREED = manifest(declared("a", prune=True), declared("b", prune=True))
+ACKNOWLEDGED = [
+    manifest(declared("b", prune=True)),
+    manifest(declared("a", mode=Mode.DISABLED), declared("b", prune=True)),
+]
+
+
+def heal(plan: FleetPlan, fleet: FakeFleet) -> list[Result]:
+    """What a loop does by the manifests that were agreed on, while it holds a commit back."""
+    rows = tuple(row for row in plan.rows if row.drifted and not row.outage)
+    return apply(replace(plan, rows=rows), fleet, workers=1, now=NOW)
+
+
+@pytest.mark.parametrize("wanted", ACKNOWLEDGED)
+def test_what_is_being_switched_off_is_no_drift_to_a_run_by_an_earlier_commit(
+    fleet: FakeFleet, wanted: Manifest
+) -> None:
+    fleet.apply(AGREED)
+    fleet.pinata("b").disable()
+
+    apply(fleet.plan(wanted), fleet, workers=1, now=NOW, seen=lambda _: heal(fleet.plan(AGREED), fleet))
+
+    assert (None, 1) == (fleet.pinata("a").live, fleet.pinata("a").mints)
+    assert fleet.key("b") == fleet.pinata("b").live  # that was drift, and is healed by either
+
+
+@pytest.mark.parametrize("wanted", ACKNOWLEDGED)
+def test_what_was_switched_off_between_the_look_and_the_change_of_an_earlier_commit_stays_off(
+    fleet: FakeFleet, wanted: Manifest
+) -> None:
+    fleet.apply(AGREED)
+    later = [wanted]
+
+    def switched_off(name: str) -> None:
+        if later and name == "a":  # the inventory has been read, the account not yet
+            fleet.apply(later.pop())
+
+    fleet.opening = switched_off
+    plan = fleet.plan(AGREED)
+    fleet.opening = lambda name: None
+    assert Kind.CREATE is next(row.kind for row in plan.rows if row.name == "a")
+
+    (result,) = heal(plan, fleet)
+
+    assert (Ending.FAILED, True) == (result.ending, "another run has changed this account" in str(result.error))
+    assert (None, 1) == (fleet.pinata("a").live, fleet.pinata("a").mints)
+
+
+def test_two_runs_by_one_commit_do_not_stand_in_each_others_way(fleet: FakeFleet) -> None:
+    plans = [fleet.plan(AGREED) for _ in range(2)]
+
+    endings = [{result.ending for result in apply(plan, fleet, workers=1, now=NOW)} for plan in plans]
+
+    assert [{Ending.DONE}] * 2 == endings
+    assert [1, 1] == [fleet.pinata(name).mints for name in "ab"]

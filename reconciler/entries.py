@@ -1,0 +1,57 @@
+"""What an apply makes of an inventory's entries, on whatever is there by then; pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.inventory import Entry, Home, own_home
+
+
+@dataclass
+class Begun:
+    """What an apply begins: `new` entries, with digests of what is `wanted` for them; `planned` are those of its plan.
+
+    Names that are `leaving` count as applied no more. `overtaken` are those of which another run has applied another
+    declaration since, or that it has let go of.
+    """
+
+    new: Mapping[str, Entry]
+    wanted: Mapping[str, str]
+    leaving: Collection[str]
+    planned: Mapping[str, Entry]
+    overtaken: frozenset[str] = frozenset()
+
+    def __call__(self, known: Mapping[str, Entry]) -> dict[str, Entry]:
+        """The entries to be; sets `overtaken`."""
+        self.overtaken = frozenset(name for name in self.new if self._is_overtaken(name, known.get(name)))
+        new = {name: entry for name, entry in self.new.items() if name not in self.overtaken}
+        leaving = {name: replace(known[name], declared="") for name in self.leaving if name in known}
+        return {**known, **new, **leaving}
+
+    def _is_overtaken(self, name: str, now: Entry | None) -> bool:
+        planned = self.planned.get(name)
+        if now is None:
+            return planned is not None
+        return now.declared not in (planned.declared if planned else "", self.wanted.get(name))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an apply has come to: digests of what was applied in `whole`, names that are `gone` and where they are now,
+    entries to put `back`, mints that were not made after all (`fewer`).
+    """
+
+    whole: Mapping[str, str]
+    gone: Mapping[str, Home | None]
+    back: Mapping[str, Entry]
+    fewer: Collection[str]
+    today: str
+
+    def __call__(self, known: Mapping[str, Entry]) -> dict[str, Entry]:
+        """The entries to be."""
+        # What names its declared home by now was written over by this very apply: one Vault, named in two ways.
+        gone = {name for name, home in self.gone.items() if name in known and own_home(known[name]) != home}
+        kept = {name: entry for name, entry in {**self.back, **known}.items() if name not in gone}
+        for name in self.fewer:
+            if name in kept and kept[name].day == self.today:
+                kept[name] = replace(kept[name], mints=max(0, kept[name].mints - 1))
+        return {name: replace(entry, declared=self.whole.get(name, entry.declared)) for name, entry in kept.items()}
