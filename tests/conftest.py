@@ -1,13 +1,20 @@
-"""The real servers that tests/contracts and tests/adapters share, and the folder of the doubles on the path."""
+"""The real servers that tests/contracts and tests/adapters share, and the folder of the doubles on the path.
+
+And for Hypothesis: that a machine was slow for a moment proves nothing.
+"""
 
 import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pulumi_pinata.sandbox.openbao import OpenBao
 from pulumi_pinata.sandbox.openbao_setup import Provisioned
 from pulumi_pinata.sandbox.pinata_server import PinataServer
+
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -70,7 +70,7 @@ class Lease:
         self._used = 0  # calls with this login; threads may lose one now and then, which the reserve allows for
         self._due = self._watch = inf
         self._tainted = False
-        self._looks_again, self._gap = 0.0, GAP
+        self._looks_again, self._gap = -inf, GAP
         self._tries = self._failures = 0
         self._failure: PinataError | None = None
         self._unread: PinataError | None = None

@@ -139,7 +139,7 @@ def _execute(command: Sequence[str], environment: Mapping[str, str], signals: _S
             code = child.wait()
     except _Stop as stop:
         # A terminal sends Ctrl-C to the command as well, and some take a second one as "at once".
-        if stop.number == signal.SIGTERM or not sys.stdin.isatty():
+        if stop.number == signal.SIGTERM or not (sys.stdin and sys.stdin.isatty()):  # None: it is closed
             child.send_signal(stop.number)
         code = _ended(child)
     return code if code >= 0 else 128 - code

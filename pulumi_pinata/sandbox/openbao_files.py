@@ -10,6 +10,9 @@ from pathlib import Path
 
 from pulumi_pinata.sandbox.openbao_api import LOOPBACK
 
+# Below those that Linux (32768 and up) and macOS (49152 and up) hand out: what is chosen here and bound later, or
+# closed for a while, is not taken meanwhile by whatever else is started on this machine.
+_PORTS = range(20000, 32768)
 _CONFIG = """
 {storage}
 listener "tcp" {{
@@ -68,7 +71,10 @@ def write_config(run_dir: Path, *, storage: Path | None, port: int) -> Path:
 
 
 def free_port() -> int:
-    """Return a port that was free a moment ago."""
+    """Return a port that was free a moment ago, and that the system gives to nobody who asks for any port."""
+    for port in secrets.SystemRandom().sample(_PORTS, 100):
+        if is_free(port):
+            return port
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])

@@ -155,7 +155,7 @@ def _require_unmoved(saved: Saved, plan: FleetPlan) -> None:
 
 
 def _ask(plan: FleetPlan) -> None:
-    if not sys.stdin.isatty():
+    if not (sys.stdin and sys.stdin.isatty()):  # None: it is closed
         raise click.UsageError("Nobody is there to ask: add --yes, or apply a saved plan.")
     cut = sum(row.outage for row in plan.changes)
     click.confirm(

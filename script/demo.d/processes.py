@@ -67,23 +67,43 @@ def wait_for(condition: Callable[[], bool], within: float = PATIENCE) -> None:
 def _started(
     command: Sequence[str], env: Mapping[str, str], cwd: Path, stdout: int | IO[str]
 ) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        command,
-        env=dict(env),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    process = None
     try:
+        with _uninterrupted():
+            process = subprocess.Popen(
+                command,
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
         yield process
     finally:
-        _kill(process.pid)
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
+        if process:
+            _kill(process.pid)
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold signals back: between a fork and the line that remembers the child, an exception would leave it behind."""
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    caught = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in caught:
+        signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in caught.items():
+            signal.signal(number, handler)
+    for each in came:
+        signal.raise_signal(each)
 
 
 @contextmanager

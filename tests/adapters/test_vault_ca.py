@@ -20,6 +20,7 @@ from pulumi_pinata.adapters.vault_login import Credentials
 from pulumi_pinata.core.errors import Refused
 from pulumi_pinata.core.model import Location, Stored
 from pulumi_pinata.core.secret import Secret
+from pulumi_pinata.sandbox.openbao_files import free_port
 
 PLACE = Location("secret", "pinata/ca")
 
@@ -63,7 +64,7 @@ class Empty(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(pem: Path, port: int = 0) -> Iterator[int]:
+def serving(pem: Path, port: int) -> Iterator[int]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     with ThreadingHTTPServer(("127.0.0.1", port), Empty) as server:
@@ -81,7 +82,7 @@ def serving(pem: Path, port: int = 0) -> Iterator[int]:
 def test_a_rotated_ca_is_trusted_without_a_restart(tmp_path: Path) -> None:
     old, new, trusted = certificate(tmp_path, "old"), certificate(tmp_path, "new"), tmp_path / "ca.pem"
     trusted.write_bytes(old.read_bytes())
-    with serving(old) as port:
+    with serving(old, free_port()) as port:
         token = Credentials("token", Secret("canary"))
         store = VaultStore(f"https://127.0.0.1:{port}", "secret", token, timeout=4, ca_cert=str(trusted))
         assert Stored() == store.stat(PLACE)

@@ -18,6 +18,7 @@ from pulumi_pinata.core.model import Content, Label, Location, Minted, Purpose, 
 from pulumi_pinata.core.ports import KeyStore
 from pulumi_pinata.core.secret import PrivateKey, Secret
 from pulumi_pinata.sandbox.openbao import OpenBao
+from pulumi_pinata.sandbox.openbao_files import free_port
 from pulumi_pinata.sandbox.openbao_setup import Provisioned
 
 BASE_URL = "https://agents.pinata.cloud/v0/llm"
@@ -445,9 +446,7 @@ def _error(call: Callable[[], object]) -> PinataError:
 
 
 def test_nothing_that_listens_is_transient_for_reads_and_writes(place: Location) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    store = VaultStore(f"http://127.0.0.1:{port}", "secret", Credentials("token", Secret("canary")), timeout=2)
+    store = VaultStore(f"http://127.0.0.1:{free_port()}", "secret", Credentials("token", Secret("canary")), timeout=2)
     with closing(store):
         for call in _calls(store, place):
             assert Transient is type(_error(call))

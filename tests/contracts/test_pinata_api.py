@@ -1,7 +1,6 @@
 """One suite for every `PinataApi`: the double that the core is tested on, and PinataClient against the sandbox."""
 
 import itertools
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pulumi_pinata.core.errors import Ambiguous, PinataError, Refused, Transient
 from pulumi_pinata.core.model import Liveness, Status
 from pulumi_pinata.core.ports import PinataApi
 from pulumi_pinata.core.secret import PrivateKey, Secret
+from pulumi_pinata.sandbox.openbao_files import free_port
 from pulumi_pinata.sandbox.pinata_server import PinataServer, SandboxAccount
 
 _numbers = itertools.count(1)
@@ -305,9 +305,8 @@ def test_a_jwt_that_is_not_known_is_refused_and_never_read_as_off(pinata: Pinata
 
 
 def test_an_address_where_nothing_listens_is_transient() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    with closing(PinataClient(f"http://127.0.0.1:{port}", Secret("canary"), 1.0)) as client:
+    url = f"http://127.0.0.1:{free_port()}"
+    with closing(PinataClient(url, Secret("canary"), 1.0)) as client:
         for call in (client.status, client.enable, client.disable):
             assert Transient is type(error_of(call))
         assert Liveness.UNKNOWN is client.probe(PrivateKey("key"))

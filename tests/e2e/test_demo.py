@@ -4,6 +4,8 @@ import os
 import re
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,14 @@ MARK = "PINATA_DEMO_TEST"
 def environment(tmp_path: Path) -> dict[str, str]:
     """A temporary folder of its own, and a mark by which every process of the demo can be known."""
     return os.environ | {"TMPDIR": str(tmp_path), "NO_COLOR": "1", MARK: str(tmp_path)}
+
+
+def left(mark: str, within: float = 5.0) -> list[int]:
+    """Processes that are still there; of what was killed, the kernel may take a moment to be rid."""
+    end = time.monotonic() + within
+    while (found := list(processes(mark))) and time.monotonic() < end:
+        time.sleep(0.02)
+    return found
 
 
 def processes(mark: str) -> Iterator[int]:
@@ -38,8 +48,8 @@ def test_the_demo_passes_every_step_and_leaves_nothing_behind(environment: dict[
     assert re.search(r"^12 of 12 steps ✓, keys lost 0, 8 mints, \d+ s$", done.stdout, re.MULTILINE)
     assert "\033" not in done.stdout
     assert "pnk_" not in done.stdout + done.stderr
+    assert [] == left(str(tmp_path))
     assert [] == list(tmp_path.iterdir())
-    assert [] == list(processes(str(tmp_path)))
 
 
 def test_a_demo_that_is_stopped_leaves_nothing_behind(environment: dict[str, str], tmp_path: Path) -> None:
@@ -53,8 +63,35 @@ def test_a_demo_that_is_stopped_leaves_nothing_behind(environment: dict[str, str
 
         assert 143 == demo.wait(60)
 
+    assert [] == left(str(tmp_path))
     assert [] == list(tmp_path.iterdir())
-    assert [] == list(processes(str(tmp_path)))
+
+
+STOPPED_AT_A_START = """
+import os, signal, subprocess, sys
+from pathlib import Path
+import processes
+
+start = subprocess.Popen
+
+def interrupted(*arguments, **options):
+    started = start(*arguments, **options)
+    signal.raise_signal(signal.SIGTERM)
+    return started
+
+subprocess.Popen = interrupted
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+processes.run(["sleep", "600"], os.environ, Path.cwd(), print)
+"""
+
+
+def test_a_demo_that_is_stopped_while_it_starts_a_process_leaves_it_not_behind(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment["PYTHONPATH"] = str(DEMO.with_name("demo.d"))
+    done = subprocess.run([sys.executable, "-c", STOPPED_AT_A_START], env=environment, timeout=60)
+
+    assert (143, []) == (done.returncode, left(str(tmp_path)))
 
 
 def test_a_demo_takes_no_arguments() -> None:

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from pulumi_pinata.sandbox.pinata_server import PinataServer
 EXAMPLE = Path(__file__).parents[2] / "examples" / "side-by-side"
 ACCOUNTS = ("web", "batch", "reports")
 MISTAKE = (EXAMPLE / "mistake" / "web.yaml").read_text()
-SHORT = 4  # seconds: how long a rival is waited for depends on it
+SHORT = 6  # seconds: how long a rival is waited for depends on it
 
 
 @dataclass
@@ -144,6 +145,7 @@ def test_both_at_the_same_moment_on_one_new_account_mint_one_key_and_lose_none(b
     # The engine takes a moment to load the program; both are in the midst of it while the mint takes its second.
     while not any(call.path == "/v0/llm/status" for call in both.pinata.calls("web")):
         assert stack.poll() is None
+        time.sleep(0.01)
     fleet = both.process("apply", str(both.manifests), "--yes")
     out, err = fleet.communicate(timeout=120)
     both.printed.append(out + err)

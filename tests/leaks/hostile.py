@@ -83,6 +83,7 @@ class Middleman:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 128  # see CountingProxy
 
             def handle_error(self, request: Any, client_address: Any) -> None:
                 return  # a client that had enough

@@ -42,7 +42,7 @@ def declared(world: World, **more: Any) -> Any:
             "owner": f"pulumi:organization/proj/dev/{world.name}",
             "api_url": world.pinata.url,
             "vault": {"address": world.proxy.url, "path": world.path},
-            "timeout": 1.0,
+            "timeout": 10.0,
             **more,
         },
         {},
@@ -261,7 +261,7 @@ def test_a_body_that_never_ends_does_not_hold_the_call(world: World) -> None:
         with connection:
             connection.recv(65536)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-            for _ in range(20):
+            for _ in range(600):
                 try:
                     connection.sendall(b" ")
                 except OSError:
@@ -275,7 +275,7 @@ def test_a_body_that_never_ends_does_not_hold_the_call(world: World) -> None:
         client.enable()
     server.close()
 
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 15  # it would be a minute
 
 
 def test_a_body_of_ten_megabytes_is_one_of_our_errors() -> None:

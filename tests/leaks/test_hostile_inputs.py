@@ -136,7 +136,7 @@ def within(seconds: float, call: Callable[[], object]) -> object:
 
 
 def follow(path: str) -> object:
-    return within(1, lambda: credentials._read_file(FileReference(path), "credentials"))
+    return within(30, lambda: credentials._read_file(FileReference(path), "credentials"))
 
 
 def test_a_device_without_end_is_refused() -> None:

@@ -47,7 +47,7 @@ def echo(asked: Asked) -> bytes:
 
 def test_a_whole_life_at_full_volume_leaves_no_secret_anywhere(world: World, loud: Any) -> None:
     engine, pinata, vault = loud
-    inputs: dict[str, Any] = {"timeout": 1}
+    inputs: dict[str, Any] = {"timeout": 2}
     engine.declare({"name": world.name, "inputs": inputs})
 
     def log(name: str) -> tuple[str, ...]:

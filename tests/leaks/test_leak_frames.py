@@ -86,8 +86,8 @@ def test_while_the_network_is_waited_for_no_frame_of_ours_holds_raw_text(
 ) -> None:
     """But for the write's own body, which is on its way."""
     with watched_network(monkeypatch, secrets_of(world)) as found:
-        bring_up(world, inputs(world))
-        bring_up(world, inputs(world, rotation_trigger="2"))
+        bring_up(world, inputs(world, timeout=20.0))
+        bring_up(world, inputs(world, timeout=20.0, rotation_trigger="2"))
 
     assert {"vault_kv._put: data"} == found
 

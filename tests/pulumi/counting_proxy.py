@@ -10,6 +10,12 @@ from urllib.parse import urlsplit
 Fault = Callable[[str, str], int | None]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # Of many that connect at once, the kernel drops those beyond this (its default is 5); they try again after 1 s.
+    request_queue_size = 128
+
+
 class CountingProxy:
     """`with CountingProxy(address) as proxy:` listens on `proxy.url`.
 
@@ -61,8 +67,7 @@ class CountingProxy:
             def log_message(self, format: str, *args: object) -> None:
                 return
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
     @property

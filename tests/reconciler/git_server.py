@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 
+from pulumi_pinata.sandbox.openbao_files import free_port
+
 
 def git_environment(home: Path) -> dict[str, str]:
     """An environment in which nothing of this machine's git configuration counts."""
@@ -114,7 +116,7 @@ class GitServer:
 
     _http: ThreadingHTTPServer | None = None
     _thread: threading.Thread | None = None
-    _port: int = 0
+    _port: int = field(default_factory=free_port)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "GitServer":
@@ -138,7 +140,6 @@ class GitServer:
         """Serve, on the same port as before."""
         self._stopping.clear()
         self._http = _Http(("127.0.0.1", self._port), _handler(self))
-        self._port = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 

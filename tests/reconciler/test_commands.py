@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,17 @@ def test_an_apply_that_nobody_could_confirm_asks_for_yes(fleet: SandboxFleet) ->
 
     assert (64, set()) == (ran.code, fleet.on())
     assert "--yes" in ran.err
+
+
+def test_an_apply_whose_input_is_closed_asks_for_yes_too(fleet: SandboxFleet) -> None:
+    process = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "reconciler", "apply", str(fleet.manifests)],
+        env={**fleet.clean(), **fleet.env},
+        capture_output=True,
+        text=True,
+    )
+
+    assert (64, set(), True) == (process.returncode, fleet.on(), "--yes" in process.stderr), process.stderr
 
 
 def test_one_bad_account_is_an_error_of_the_plan_and_leaves_the_apply_partly_done(fleet: SandboxFleet) -> None:

@@ -47,7 +47,7 @@ def kill_at_the_deletion_of(name: str, fleet: SandboxFleet) -> None:
 
 
 def test_a_prune_that_is_cut_off_after_it_let_go_of_the_label_is_finished(fleet_of: MakeFleet) -> None:
-    fleet = fleet_of(3, timeout=1)
+    fleet = fleet_of(3, timeout=2)
     fleet.apply()
     last = fleet.names[-1]
     fleet.remove(last)
@@ -65,7 +65,7 @@ def test_a_prune_that_is_cut_off_after_it_let_go_of_the_label_is_finished(fleet_
 
 
 def test_a_disable_that_is_cut_off_after_it_let_go_of_the_label_is_finished(fleet_of: MakeFleet) -> None:
-    fleet = fleet_of(2, timeout=1)
+    fleet = fleet_of(2, timeout=2)
     fleet.apply()
     last = fleet.names[-1]
     fleet.declare(last, inference="disabled")
@@ -95,7 +95,7 @@ def test_an_inventory_that_cannot_be_written_at_the_end_does_not_hide_what_was_a
 
 
 def test_a_rename_that_fails_at_first_is_carried_out_later(fleet_of: MakeFleet) -> None:
-    fleet = fleet_of(2, timeout=1)
+    fleet = fleet_of(2, timeout=2)
     fleet.apply()
     old = fleet.names[-1]
     new = f"{old}-renamed"

@@ -156,7 +156,7 @@ def test_the_inventories_of_many_homes_are_read_side_by_side() -> None:
 
     class Slow(FakeDocuments):
         def document(self, path: str) -> tuple[Mapping[str, object] | None, int]:
-            all_at_once.wait(5)
+            all_at_once.wait(30)
             return super().document(path)
 
     fleet = FakeFleet()

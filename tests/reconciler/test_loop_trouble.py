@@ -276,7 +276,7 @@ def test_while_one_account_takes_long_the_loop_gives_signs_of_life(rig: Rig, mon
         for _ in range(3):
             rig.clock.jump(50)
             board.given.clear()
-            beaten.append(board.given.wait(2) and board.silence(rig.clock.now) < 60)
+            beaten.append(board.given.wait(30) and board.silence(rig.clock.now) < 60)
 
     board = Watched()
     rig.let(board=board)

@@ -175,7 +175,9 @@ _PIECES = [
 ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(edits=st.lists(st.tuples(st.integers(0, len(FULL)), st.integers(0, 40), st.sampled_from(_PIECES)), max_size=5))
 def test_whatever_is_done_to_a_manifest_it_loads_or_says_where_not(
     tmp_path: Path, edits: list[tuple[int, int, str]]

@@ -11,7 +11,7 @@ def test_while_one_takes_long_it_is_told_that_time_passes(monkeypatch: pytest.Mo
     monkeypatch.setattr("reconciler.pool.TICK", 0.01)
     told = Event()
 
-    found = list(each(["slow"], lambda item: told.wait(5), workers=1, stop=Event(), tick=told.set))
+    found = list(each(["slow"], lambda item: told.wait(30), workers=1, stop=Event(), tick=told.set))
 
     assert [("slow", True)] == found
 
@@ -21,7 +21,7 @@ def test_those_that_have_ended_are_given_while_others_still_take_long(monkeypatc
     told, given = Event(), Event()
 
     def work(item: str) -> bool:
-        return item == "quick" or (given.wait(5) and told.wait(5))
+        return item == "quick" or (given.wait(30) and told.wait(30))
 
     def tick() -> None:
         if given.is_set():

@@ -64,12 +64,15 @@ class Running:
         return str(self.until_said("following")["page"])
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path, trust_env=False)
+        return httpx.get(self.url + path, trust_env=False, timeout=LONGEST)
 
     @property
     def view(self) -> dict[str, Any]:
         found: dict[str, Any] = self.get("/api/fleet").json()
         return found
+
+    def post(self, path: str, body: bytes, headers: dict[str, str]) -> int:
+        return httpx.post(self.url + path, content=body, headers=headers, trust_env=False, timeout=LONGEST).status_code
 
     def conditions(self) -> dict[str, str]:
         return {each["name"]: each["condition"] for each in self.view["accounts"]}
@@ -167,9 +170,9 @@ def test_pushes_are_followed_by_poll_and_at_once_by_webhook(fleet_of: MakeFleet,
     third = pushed(fleet, repository)
     body = json.dumps({"ref": "refs/heads/main"}).encode()
     forged = {"X-Hub-Signature-256": f"sha256={hmac.new(b'another', body, hashlib.sha256).hexdigest()}"}
-    assert httpx.post(f"{running.url}/sync", content=body, headers=forged, trust_env=False).status_code in (401, 403)
+    assert running.post("/sync", body, forged) in (401, 403)
     signed = {"X-Hub-Signature-256": f"sha256={hmac.new(b'of-the-webhook-1', body, hashlib.sha256).hexdigest()}"}
-    assert 202 == httpx.post(f"{running.url}/sync", content=body, headers=signed, trust_env=False).status_code
+    assert 202 == running.post("/sync", body, signed)
     running.until_said("pass", good=True, commit=third)
     assert more not in running.conditions()
     assert not fleet.pinata.state(more).enabled

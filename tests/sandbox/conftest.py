@@ -25,7 +25,7 @@ def user(pinata: PinataServer) -> Iterator[User]:
     account = pinata.add_account(f"account-{next(_numbers)}")
     headers = {"Authorization": f"Bearer {account.jwt}"}
     # verify=False: loading the CA certificates would take longer than the test.
-    with httpx.Client(base_url=pinata.url, headers=headers, timeout=5, verify=False) as client:
+    with httpx.Client(base_url=pinata.url, headers=headers, timeout=30, verify=False) as client:
         yield User(pinata, account, client)
     pinata.clear_faults()
 

@@ -39,7 +39,7 @@ class User:
         return self.http.post("/v0/llm/chat/completions", json=body, headers=headers)
 
 
-def eventually(condition: Callable[[], bool], *, within: float = 5.0) -> bool:
+def eventually(condition: Callable[[], bool], *, within: float = 30.0) -> bool:
     """Wait for a condition; False when it did not come true in `within` seconds."""
     deadline = time.monotonic() + within
     while not condition():

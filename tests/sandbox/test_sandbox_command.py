@@ -14,6 +14,7 @@ import pytest
 
 from pulumi_pinata import sandbox
 from pulumi_pinata.sandbox import options
+from pulumi_pinata.sandbox.openbao_files import free_port
 
 ROOT = Path(next(iter(sandbox.__path__))).parents[1]
 SANDBOX = [sys.executable, "-m", "pulumi_pinata.sandbox"]
@@ -27,12 +28,17 @@ sys.exit(7)
 """
 
 
+def ports() -> list[str]:
+    """Options by which nobody else can listen where it did, when it is looked at whether it is gone."""
+    return ["--port", str(free_port()), "--vault-port", str(free_port())]
+
+
 def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), **more}
 
 
 def run(*arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*SANDBOX, *arguments], env=environment(**more), capture_output=True, text=True, timeout=30)
+    return subprocess.run([*SANDBOX, *arguments], env=environment(**more), capture_output=True, text=True, timeout=120)
 
 
 def is_open(url: str) -> bool:
@@ -50,7 +56,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_exec_passes_the_exit_code_and_stops_everything() -> None:
-    done = run("--accounts", "prod,eu-west", "--exec", sys.executable, "-c", REPORT, VAULT_NAMESPACE="theirs")
+    done = run("--accounts", "prod,eu-west", *ports(), "--exec", sys.executable, "-c", REPORT, VAULT_NAMESPACE="theirs")
     assert 7 == done.returncode, done.stderr
     seen = json.loads(done.stdout)
     env = seen["env"]
@@ -82,7 +88,7 @@ def test_without_a_command_it_prints_exports_and_stops_at_a_signal(
 ) -> None:
     exports_file = tmp_path / "exports"
     with subprocess.Popen(
-        [*SANDBOX, "--accounts", "prod", "--exports-file", str(exports_file)],
+        [*SANDBOX, "--accounts", "prod", *ports(), "--exports-file", str(exports_file)],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -93,10 +99,9 @@ def test_without_a_command_it_prints_exports_and_stops_at_a_signal(
             assert 0o600 == exports_file.stat().st_mode & 0o777
             lines = exports_file.read_text()
             assert process.stderr is not None
-            while "Ctrl-C" not in process.stderr.readline():
-                pass
+            assert any("Ctrl-C" in line for line in iter(process.stderr.readline, ""))
             process.send_signal(number)
-            printed, _ = process.communicate(timeout=10)
+            printed, _ = process.communicate(timeout=60)
         finally:
             process.kill()
     assert 0 == process.returncode
@@ -107,19 +112,21 @@ def test_without_a_command_it_prints_exports_and_stops_at_a_signal(
     assert not exports_file.exists()
 
 
-def test_a_signal_ends_the_command_first(tmp_path: Path, wait_for: Callable[[Callable[[], bool]], bool]) -> None:
+@pytest.mark.parametrize("stdin", ["/dev/null", "&-"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command_first(
+    tmp_path: Path, number: signal.Signals, stdin: str, wait_for: Callable[[Callable[[], bool]], bool]
+) -> None:
     ready = tmp_path / "ready"
     script = "import pathlib, signal, sys; pathlib.Path(sys.argv[1]).touch(); signal.pause()"
+    command = [*SANDBOX, "--no-vault", "--exec", sys.executable, "-c", script, str(ready)]
     with subprocess.Popen(
-        [*SANDBOX, "--no-vault", "--exec", sys.executable, "-c", script, str(ready)],
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        ["sh", "-c", f'exec "$@" <{stdin}', "sh", *command], env=environment(), stderr=subprocess.DEVNULL
     ) as process:
         try:
             assert wait_for(ready.exists)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 128 + signal.SIGTERM
+            process.send_signal(number)
+            assert process.wait(60) == 128 + number
         finally:
             process.kill()
 

@@ -11,6 +11,7 @@ import pytest
 
 from pulumi_pinata.sandbox.openbao import BaoNotStarted, OpenBao
 from pulumi_pinata.sandbox.openbao_api import BaoApi, BaoError
+from pulumi_pinata.sandbox.openbao_files import free_port
 from pulumi_pinata.sandbox.openbao_setup import JWT_MOUNTS, AppRole, Provisioned
 from pulumi_pinata.sandbox.policies import KV2_MOUNTS, PROVIDER_POLICY, READER_POLICY, TEXTS
 
@@ -190,6 +191,16 @@ def test_a_store_survives_seal_pause_stop_and_kill(tmp_path: Path) -> None:
 def test_a_taken_port_is_told_plainly_before_anything_is_started() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(BaoNotStarted, match="is in use"):
         OpenBao(port=taken.getsockname()[1]).start()
+
+
+def test_a_port_is_chosen_that_the_system_gives_to_nobody_else() -> None:
+    handed_out = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if not handed_out.exists() or int(handed_out.read_text().split()[0]) < 32768:
+        pytest.skip("this system hands out others than Linux does by itself")
+    with socket.create_server(("127.0.0.1", 0)) as any_:
+        assert any_.getsockname()[1] >= 32768
+
+    assert all(free_port() < 32768 for _ in range(20))
 
 
 def test_the_reader_policy_has_one_line() -> None:

@@ -2,12 +2,12 @@
 
 import base64
 import json
-from collections.abc import Callable
 
 import httpx
 import pytest
 from sandbox_users import Clock, User
 
+from pulumi_pinata.sandbox.openbao_files import free_port
 from pulumi_pinata.sandbox.pinata_server import PinataServer
 
 
@@ -203,10 +203,8 @@ def test_another_address_is_refused() -> None:
         PinataServer(host="0.0.0.0")
 
 
-def test_a_server_starts_and_stops_at_once_and_its_port_is_closed(
-    wait_for: Callable[[Callable[[], bool]], bool],
-) -> None:
-    server = PinataServer()
+def test_a_server_starts_and_stops_at_once_and_its_port_is_closed() -> None:
+    server = PinataServer(port=free_port())
     with server:
         assert 200 == httpx.get(f"{server.url}/v0/llm/models").status_code
     with pytest.raises(httpx.ConnectError):

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +23,12 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return os.environ | {"TMPDIR": str(folder), MARK: str(tmp_path)}
 
 
-def left(environment: dict[str, str]) -> list[str]:
-    """Processes and files that are still there."""
-    return [*_processes(f"{MARK}={environment[MARK]}".encode()), *map(str, Path(environment["TMPDIR"]).iterdir())]
+def left(environment: dict[str, str], within: float = 5.0) -> list[str]:
+    """Processes and files that are still there; of what was killed, the kernel may take a moment to be rid."""
+    needle, end = f"{MARK}={environment[MARK]}".encode(), time.monotonic() + within
+    while (found := list(_processes(needle))) and time.monotonic() < end:
+        time.sleep(0.02)
+    return [*found, *map(str, Path(environment["TMPDIR"]).iterdir())]
 
 
 def _processes(needle: bytes) -> Iterator[str]:

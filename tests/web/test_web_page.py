@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from web_fleet import CHECKSUM, COMMIT, account, many, now, view
 from web_site import Open, Opened, Site, made, served
 
+from pulumi_pinata.sandbox.openbao_files import free_port
 from reconciler.fleetplan import Condition, Kind
 from reconciler.loop.view import AccountView, FleetView, SourceView
 from reconciler.web.serving import serve
@@ -452,7 +453,7 @@ def test_hostile_names_are_shown_as_text(site: Site, opened: Open) -> None:
 
 def test_a_reconciler_that_is_gone_is_told_until_it_is_back(browser: Browser) -> None:
     context = browser.new_context()
-    with served() as site:
+    with served(port=free_port()) as site:
         show(site, THREE)
         tab = Opened(context.new_page(), site)
         page = tab.load()

@@ -70,10 +70,10 @@ def made(secret: Callable[[], Secret] | None = None, hosts: tuple[str, ...] = ()
 
 
 @contextmanager
-def served(host: str = "127.0.0.1", **options: Any) -> Iterator[Site]:
+def served(host: str = "127.0.0.1", port: int = 0, **options: Any) -> Iterator[Site]:
     """A site on a server of its own."""
     site, app = made(**options)
-    with serve(app, host, 0) as site.url:
+    with serve(app, host, port) as site.url:
         yield site
 
 

@@ -46,7 +46,7 @@ def all_bytes(folder: Path) -> bytes:
 
 def wait_until(done: Callable[[], bool]) -> None:
     """Of what was killed, the kernel may take a moment to be rid."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not done():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -291,8 +291,9 @@ def test_a_server_that_hangs_meets_the_deadline_and_no_git_remains(
     server: GitServer, repository: Repository, follow: Follow, folder: Path
 ) -> None:
     repository.push({"a.yaml": account("a")})
-    source = follow(timeout=4.0)
+    source = follow()
     old = source.fetch()
+    source._timeout = 2.0
     server.hanging.set()
     started = time.monotonic()
 
@@ -303,4 +304,5 @@ def test_a_server_that_hangs_meets_the_deadline_and_no_git_remains(
     wait_until(lambda: not processes(str(folder)))
     assert ["a"] == names(old)
     server.hanging.clear()
+    source._timeout = 20.0
     assert old is source.fetch()
