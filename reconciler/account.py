@@ -37,6 +37,10 @@ class Survey:
                     return here
             # There is nothing to fetch: it is switched off where it is, by its former settings.
             return self._looked_at(base, declared, moved.settings_of(declared.settings), None)
+        if moved and base.entry is moved and declared.mode is Mode.ENABLED:
+            there = self._looked_at(base, declared, moved.settings_of(declared.settings), None)
+            if there.kind in (Kind.REMINT, Kind.RESTORE) or there.condition is Condition.KEY_LOST:
+                return there  # there is nothing to fetch before that is done, and it may be an outage to announce
         return self._looked_at(base, declared, declared.settings, moved)
 
     def gone(self, base: Row, entry: Entry) -> Row:

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from threading import Event
 from typing import Any, cast
 
 from pulumi_pinata import wiring
 from pulumi_pinata.core.actions import Outcome
 from pulumi_pinata.core.converge import converge
-from pulumi_pinata.core.errors import PinataError, Refused, Transient
-from pulumi_pinata.core.model import Adopt, Desired, Mode, OnLostKey
+from pulumi_pinata.core.errors import Conflict, PinataError, Refused, Transient
+from pulumi_pinata.core.model import Adopt, Desired, Mode, OnLostKey, Status
 from pulumi_pinata.core.ports import PinataApi, Ports
 from pulumi_pinata.core.relocate import relocate
 from pulumi_pinata.core.secret import PrivateKey
@@ -59,7 +60,8 @@ def apply(
             keeper.require(row)
             if refused := _refused(row, begins):
                 return Result(row, Ending.FAILED, row.condition, error=refused)  # untouched: it is as it was found
-            return _carried_out(row, access, lambda line: notice(row.name, line), lambda: minted.add(row.name))
+            announced = partial(_Announced, row=row, minted=lambda: minted.add(row.name), require=keeper.require)
+            return _carried_out(row, access, lambda line: notice(row.name, line), announced)
         except PinataError as error:
             return Result(row, Ending.FAILED, of_error(error), error=renamed(error))
         except Exception as error:
@@ -87,15 +89,19 @@ def _refused(row: Row, begins: Callable[[Row], None]) -> PinataError | None:
     return None
 
 
-def _carried_out(row: Row, access: Access, notice: Callable[[str], None], minted_one: Callable[[], None]) -> Result:
-    if row.kind is Kind.FORGET or row.settings is None or row.desired is None:
+def _carried_out(row: Row, access: Access, notice: Callable[[str], None], announced: Callable[..., Any]) -> Result:
+    if row.settings is None or row.desired is None:
         return Result(row, Ending.DONE, row.condition)
     with access.account(row.settings, notice) as found:
         wiring.same_account(found.account.fingerprint, row.account)
+        if row.kind is Kind.FORGET:
+            if row.condition is Condition.OFF and found.ports.pinata.status().enabled:
+                raise _not_announced("on")  # nobody would switch it off any more
+            return Result(row, Ending.DONE, row.condition)
         version, fingerprint = row.version, row.fingerprint
         if row.kind is not Kind.CREDITS:
             desired = _as_announced(row, row.desired)
-            ports = replace(found.ports, pinata=cast("PinataApi", _Counted(found.ports.pinata, minted_one)))
+            ports = replace(found.ports, pinata=cast("PinataApi", announced(found.ports.pinata)))
             if row.moved_from:
                 minted = _moved(row, row.moved_from, desired, ports, access, notice).minted
             else:
@@ -126,17 +132,41 @@ def _moved(
         return relocate(old, found.ports, desired, ports)
 
 
-class _Counted:
-    """A `PinataApi` that tells of each mint that was made, or may have been."""
+class _Announced:
+    """A `PinataApi` that does only what was announced of `row`, and tells of each mint that was or may have been made.
 
-    def __init__(self, pinata: PinataApi, minted: Callable[[], None]) -> None:
+    Another run may have changed the account since it was planned, or while it is worked on.
+    """
+
+    def __init__(
+        self, pinata: PinataApi, row: Row, minted: Callable[[], None], require: Callable[[Row, float], None]
+    ) -> None:
         self._pinata = pinata
+        self._row = row
         self._minted = minted
+        self._require = require
+        self._tried = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pinata, name)
 
+    def status(self) -> Status:
+        status = self._pinata.status()
+        tidied = self._row.kind in (Kind.DISABLE, Kind.PRUNE) and not self._row.outage
+        if status.enabled and tidied and not self._tried:
+            raise _not_announced("on")
+        return status
+
     def enable(self) -> PrivateKey | None:
+        if self._row.kind is Kind.RESTORE and not self._tried:
+            raise _not_announced("off")
+        if self._row.drifted:
+            # Under the intent by now: who switches it off later waits for it, who has done so before has said so.
+            try:
+                self._require(self._row, -1.0)
+            except Conflict as error:
+                raise _not_announced("off") from error
+        self._tried = True
         try:
             key = self._pinata.enable()
         except (Transient, Refused):
@@ -146,3 +176,13 @@ class _Counted:
             raise
         self._minted()
         return key
+
+    def disable(self) -> None:
+        if self._row.kind is Kind.CREATE and not self._tried:
+            raise _not_announced("on")
+        self._tried = True
+        self._pinata.disable()
+
+
+def _not_announced(state: str) -> Refused:
+    return Refused(f"another run has switched it {state} since it was planned.", hint="Plan again.")

@@ -6,7 +6,7 @@ from datetime import datetime
 from pulumi_pinata.core import judgment, plan
 from pulumi_pinata.core.actions import Action, Await, Disable, Mint, Move, Nothing, Refuse
 from pulumi_pinata.core.errors import PinataError, Refused
-from pulumi_pinata.core.model import Actual, Desired, Minted, Mode
+from pulumi_pinata.core.model import Actual, Desired, Minted, Mode, Purpose
 from reconciler import wording
 from reconciler.conditions import of_error
 from reconciler.fleetplan import Condition, Kind, Row, digest
@@ -62,6 +62,8 @@ def decided(base: Row, declared: Declared, desired: Desired, actual: Actual, now
     action = plan.decide(desired, actual)
     triggered = desired.trigger is not None and minted is not None and minted.trigger != desired.trigger
     kind = _kind(action, rotates=due or triggered)
+    if kind is Kind.RESUME:
+        kind = _resumed(desired, actual, rotates=due or triggered)
     refused = wording.refused(action, desired, actual) if isinstance(action, Refuse) else None
     reason = str(refused) if refused else _reason(action, base)
     if due and kind is Kind.ROTATE and minted:
@@ -119,6 +121,15 @@ def _kind(action: Action, *, rotates: bool) -> Kind:
     return Kind.RESTORE
 
 
+def _resumed(desired: Desired, actual: Actual, *, rotates: bool) -> Kind:
+    """What finishing an interrupted run comes to where that cuts somebody off."""
+    if desired.mode is Mode.DISABLED:
+        return Kind.DISABLE
+    # The key of a mint that was cut off has reached nobody.
+    kept = actual.status.enabled and actual.record is not None and actual.record.purpose is not Purpose.MINT
+    return Kind.ROTATE if kept and rotates else Kind.RESUME
+
+
 def _reason(action: Action, base: Row) -> str:
     match action:
         case Nothing():
@@ -142,10 +153,12 @@ def _condition(desired: Desired, actual: Actual, action: Action, *, was_on: bool
     on = actual.status.enabled
     if desired.mode is Mode.OBSERVED:
         return Condition.OBSERVED if on else Condition.OFF
+    if desired.mode is Mode.DISABLED and not on:
+        return Condition.OFF
     if isinstance(action, Await):
         return Condition.INTERRUPTED
     if desired.mode is Mode.DISABLED:
-        return Condition.OFF if not on else Condition.CONFLICT if isinstance(action, Refuse) else Condition.DRIFTED
+        return Condition.CONFLICT if isinstance(action, Refuse) else Condition.DRIFTED
     # A rotation that is asked for is no fault of the key.
     found = Condition(plan.condition(replace(desired, trigger=None, outworn=None), actual).value)
     return Condition.DRIFTED if found is Condition.OFF and was_on else found

@@ -32,6 +32,7 @@ class Keeper:
         self._known: dict[Home, Inventory] = dict(plan.inventories)
         self._lock = Lock()
         self._read_at: dict[Home, float] = {}
+        self._begun_as: dict[Home, Mapping[str, Entry]] = {}
         self._rows: dict[Home, list[Row]] = {}
         self._leaving: dict[Home, list[Row]] = {}
         self._reach = {home_of(row.settings): row.settings for row in plan.rows if row.settings}
@@ -61,12 +62,13 @@ class Keeper:
         failed: dict[str, PinataError] = {}
         refusals: list[PinataError] = []
         homes = self._rows.keys() | self._leaving.keys()
+        former = {row.name for row in self._plan.rows if row.kind is Kind.FORGET}  # a name that came back is no drift
         for home in homes:
             rows, leaving = self._rows.get(home, []), self._leaving.get(home, [])
             begun = Begun(
                 new={row.name: self._begun(row) for row in rows},
                 wanted={row.name: declaration(row.declared) for row in rows if row.declared},
-                leaving=[row.name for row in leaving],
+                leaving={*former, *(row.name for row in leaving)},
                 planned=self._known.get(home, Inventory()).entries,
             )
             try:
@@ -79,25 +81,30 @@ class Keeper:
             overtaken = begun.overtaken
             failed |= {name: _overtaken(name) for name in overtaken}
             self._rows[home] = [row for row in rows if row.name not in overtaken]
+        self._begun_as = {home: known.entries for home, known in self._known.items()}
         if refusals and len(refusals) == len(homes):
             raise refusals[0]
         return failed
 
-    def require(self, row: Row) -> None:
-        """Raise Conflict where another run has let go of an account since: minted now, nobody would switch it off.
+    def require(self, row: Row, fresh: float = _FRESH) -> None:
+        """Raise Conflict where another run has let go of an account since, or applies another declaration: minted now,
+        nobody would switch it off, or it would be on again against that declaration.
 
-        A run by a later commit does so, while this one, by an earlier, is slow or was paused.
+        A run by a later commit does so, while this one, by an earlier, is slow or was paused. What was read `fresh`
+        seconds ago counts.
         """
         home = home_of(row.settings) if row.settings else None
         if home is None or row.kind not in _MINTING or row not in self._rows.get(home, ()):
             return
         with self._lock:
-            if time.monotonic() - self._read_at.get(home, -math.inf) > _FRESH:
+            if time.monotonic() - self._read_at.get(home, -math.inf) > fresh:
                 documents = self._access.documents(self._reach[home])
                 self._known[home] = inventory.read(documents, self._plan.fleet)
                 self._read_at[home] = time.monotonic()
-            known = self._known[home].entries
-        if row.name not in known:
+            now = self._known[home].entries.get(row.name)
+        begun = self._begun_as[home].get(row.name)
+        wanted = declaration(row.declared) if row.declared else ""
+        if now is None or now.declared not in (begun.declared if begun else "", wanted):
             raise _overtaken(row.name)
 
     def after(self, results: Collection[Result], minted: Collection[str]) -> None:
@@ -124,7 +131,11 @@ class Keeper:
             }
             fewer = unmade & {row.name for row in rows}
             try:
-                self._update(home, Done(whole, gone.get(home, {}), back, fewer, self._today))
+                if back:  # what was read before may still have what another run has let go of since
+                    self._known[home] = inventory.read(self._access.documents(self._reach[home]), self._plan.fleet)
+                self._update(
+                    home, Done(whole, gone.get(home, {}), back, fewer, self._begun_as.get(home, {}), self._today)
+                )
             except PinataError as error:
                 errors.append(error)
         # A Vault that the fleet has left may be shut down: an inventory must not go on naming it.

@@ -13,6 +13,7 @@ from pulumi_pinata.core.model import Mode
 from reconciler import inventory
 from reconciler.apply import apply
 from reconciler.fleetplan import Condition, Ending, FleetPlan, Kind, Result, Row
+from reconciler.guards import Limits, judge
 from reconciler.manifest.declared import Manifest
 
 
@@ -254,3 +255,180 @@ def test_two_runs_by_one_commit_do_not_stand_in_each_others_way(fleet: FakeFleet
 
     assert [{Ending.DONE}] * 2 == endings
     assert [1, 1] == [fleet.pinata(name).mints for name in "ab"]
+
+
+@pytest.mark.parametrize("wanted", ACKNOWLEDGED)
+def test_what_an_earlier_commit_switched_on_again_while_it_was_pruned_is_not_forgotten(
+    fleet: FakeFleet, wanted: Manifest
+) -> None:
+    fleet.apply(AGREED)
+
+    apply(fleet.plan(wanted), fleet, workers=1, now=NOW, seen=lambda _: fleet.apply(AGREED))
+
+    assert fleet.pinata("a").live is not None  # the known limit: the next pass mends it
+    assert "a" in kept(fleet)
+    fleet.apply(wanted)
+    assert fleet.pinata("a").live is None
+
+
+def test_what_an_earlier_commit_switched_on_again_stays_known_though_two_runs_let_go_of_it(fleet: FakeFleet) -> None:
+    later = ACKNOWLEDGED[0]
+    fleet.apply(AGREED)
+    fleet.pinata("b").disable()
+    plan = fleet.plan(later)
+    fleet.apply(later)
+    fleet.pinata("b").disable()
+
+    apply(plan, fleet, workers=1, now=NOW, seen=lambda _: fleet.apply(AGREED))
+
+    fleet.apply(later)
+    assert fleet.pinata("a").live is None
+
+
+def test_a_name_that_an_earlier_commit_took_back_while_it_was_renamed_is_not_forgotten(fleet: FakeFleet) -> None:
+    def taken_back(name: str) -> None:
+        if name == "a2":
+            fleet.apply(AGREED)
+
+    fleet.apply(AGREED)
+    renamed = manifest(declared("a2", inputs={"credentials": "env:a"}), declared("b", prune=True))
+
+    apply(fleet.plan(renamed), fleet, workers=1, now=NOW, seen=lambda result: taken_back(result.row.name))
+    fleet.apply(renamed)
+
+    assert (fleet.pinata("a").live, 1) == (fleet.key("a2"), fleet.pinata("a").mints)
+
+
+@pytest.mark.parametrize("protect", [False, True])
+def test_an_open_intent_hides_no_outage_of_what_is_declared_disabled(fleet: FakeFleet, protect: bool) -> None:
+    fleet.apply(manifest(*(declared(name, protect=protect) for name in "abcd")))
+    for name in "abcd":
+        fleet.vault(declared(name).settings).soft_delete(declared(name).settings.vault.location)
+        fleet.gates[name] = Gate().on("store.undelete", Killed())
+        with pytest.raises(Killed):
+            fleet.apply(manifest(declared(name, protect=protect)))
+    fleet.gates.clear()
+
+    plan = fleet.plan(manifest(*(declared(name, mode=Mode.DISABLED, protect=protect) for name in "abcd")))
+
+    assert [(Kind.DISABLE, True)] * 4 == [(row.kind, row.outage) for row in plan.rows]
+    assert judge(plan, Limits(), today="2026-11-24").held
+
+
+@pytest.mark.parametrize("wanted", ACKNOWLEDGED)
+def test_what_was_off_when_planned_is_not_switched_off_unannounced(fleet: FakeFleet, wanted: Manifest) -> None:
+    fleet.apply(AGREED)
+    fleet.pinata("a").disable()
+    plan = fleet.plan(wanted)
+    assert [False] == [row.outage for row in plan.changes]
+    fleet.apply(AGREED)
+
+    (result,) = apply(plan, fleet, workers=1, now=NOW)
+
+    assert (Ending.FAILED, fleet.key("a")) == (result.ending, fleet.pinata("a").live)
+    assert fleet.row(wanted, "a").outage
+
+
+def test_what_was_off_when_planned_and_is_on_by_now_is_not_given_a_new_key_unannounced(fleet: FakeFleet) -> None:
+    later = manifest(declared("a", inputs={"rotation_trigger": "1"}))
+
+    def sooner(row: Row) -> None:
+        fleet.apply(manifest(declared("a")))
+
+    (result,) = apply(fleet.plan(later), fleet, workers=1, now=NOW, begins=sooner)
+
+    assert (Ending.FAILED, 1) == (result.ending, fleet.pinata("a").mints)
+    assert Kind.ROTATE is fleet.row(later).kind
+    fleet.apply(later)
+    assert fleet.key("a") == fleet.pinata("a").live
+
+
+@pytest.mark.parametrize("wanted", ACKNOWLEDGED)
+def test_a_copy_that_is_restored_brings_nothing_back_on(fleet: FakeFleet, wanted: Manifest) -> None:
+    fleet.apply(AGREED)
+    a = AGREED.accounts[0].settings
+    fleet.vault(a).soft_delete(a.vault.location)
+    plan = fleet.plan(AGREED)
+    assert Kind.RESTORE is plan.changes[0].kind
+
+    results = apply(plan, fleet, workers=1, now=NOW, begins=lambda row: fleet.apply(wanted) and None)
+
+    assert ([Ending.FAILED], None) == ([result.ending for result in results], fleet.pinata("a").live)
+
+
+@pytest.mark.parametrize("wanted", ACKNOWLEDGED)
+def test_what_is_switched_off_just_before_a_healing_mint_stays_off(fleet: FakeFleet, wanted: Manifest) -> None:
+    fleet.apply(AGREED)
+    fleet.pinata("a").disable()
+    plan = fleet.plan(AGREED)
+
+    (result,) = apply(plan, fleet, workers=1, now=NOW, begins=lambda row: fleet.apply(wanted) and None)
+
+    assert (Ending.FAILED, None) == (result.ending, fleet.pinata("a").live)
+
+
+def test_what_was_off_when_planned_and_is_on_by_now_is_not_let_go_of(fleet: FakeFleet) -> None:
+    later = ACKNOWLEDGED[0]
+    fleet.apply(AGREED)
+    due = [later]
+
+    def meanwhile(name: str) -> None:
+        if name == "a" and due:  # the inventory has been read, the account not yet
+            fleet.apply(due.pop())
+
+    fleet.opening = meanwhile
+    plan = fleet.plan(later, workers=1)
+    fleet.opening = lambda name: None
+    assert [Kind.FORGET] == [row.kind for row in plan.changes]
+    fleet.apply(AGREED)  # its entry is as it was
+
+    apply(plan, fleet, workers=1, now=NOW)
+
+    assert "a" in kept(fleet)
+    fleet.apply(later)
+    assert fleet.pinata("a").live is None
+
+
+def test_what_a_later_commit_has_applied_since_is_not_pruned_by_an_earlier_one(fleet: FakeFleet) -> None:
+    fleet.apply(AGREED)
+    plan = fleet.plan(ACKNOWLEDGED[0])
+    fleet.apply(manifest(declared("a", prune=True, inputs={"rotation_trigger": "1"}), declared("b", prune=True)))
+
+    (result,) = apply(plan, fleet, workers=1, now=NOW)
+
+    assert (Ending.FAILED, fleet.key("a")) == (result.ending, fleet.pinata("a").live)
+
+
+def test_what_was_healed_and_let_go_of_meanwhile_is_known_again(fleet: FakeFleet) -> None:
+    fleet.apply(AGREED)
+    fleet.pinata("a").disable()
+    plan = fleet.plan(AGREED)
+    documents = fleet.documents(declared("a").settings)
+
+    def let_go(result: Result) -> None:
+        ((path, (data, version)),) = documents.documents.items()
+        accounts = json.loads(data["accounts"])
+        del accounts["a"]
+        documents.documents[path] = ({**data, "accounts": json.dumps(accounts)}, version + 1)
+
+    apply(plan, fleet, workers=1, now=NOW, seen=let_go)
+
+    assert "a" in kept(fleet)
+
+
+def test_finishing_an_interrupted_run_hides_no_rotation_that_a_commit_asks_for_since(fleet: FakeFleet) -> None:
+    def wanted(trigger: str) -> Manifest:
+        return manifest(declared("a", protect=True, inputs={"rotation_trigger": trigger}))
+
+    fleet.apply(wanted("1"))
+    settings = declared("a").settings
+    fleet.vault(settings).soft_delete(settings.vault.location)
+    fleet.gates["a"] = Gate().on("store.undelete", Killed())
+    with pytest.raises(Killed):
+        fleet.apply(wanted("1"))
+    fleet.gates.clear()
+
+    plan = fleet.plan(wanted("2"))
+
+    assert [(Kind.ROTATE, True)] == [(row.kind, row.outage) for row in plan.rows]
+    assert [Kind.RESUME] == [row.kind for row in fleet.plan(wanted("1")).rows]

@@ -95,6 +95,33 @@ def test_a_move_does_not_rotate_the_key_on_its_way_which_the_next_plan_announces
     assert ({Kind.ROTATE}, set(names)) == ({row.kind for row in fleet.plan(new).rows}, held(fleet.plan(new)))
 
 
+@pytest.mark.parametrize(
+    ("harm", "kind", "mints"), [("remint", Kind.REMINT, 2), ("wipe", Kind.REMINT, 2), ("delete", Kind.RESTORE, 1)]
+)
+def test_a_key_that_is_lost_where_it_is_to_be_moved_from_is_repaired_first_as_announced(
+    fleet: FakeFleet, harm: str, kind: Kind, mints: int
+) -> None:
+    old = at(OLD).settings
+    fleet.apply(manifest(at(OLD)))
+    if harm == "remint":
+        fleet.pinata("a").remint_out_of_band()
+        mints += 1
+    elif harm == "wipe":
+        fleet.vault(old).wipe(old.vault.location)
+    else:
+        fleet.vault(old).soft_delete(old.vault.location)
+    new = manifest(at(NEW), former=former(OLD))
+
+    row = fleet.row(new)
+    assert (kind, kind is Kind.REMINT) == (row.kind, row.outage)
+    fleet.apply(new)
+    assert Kind.MOVE is fleet.row(new).kind
+    fleet.apply(new)
+
+    assert (Kind.NONE, mints) == (fleet.row(new).kind, fleet.pinata("a").mints)
+    assert fleet.key("a", address=NEW) == fleet.pinata("a").live
+
+
 def test_a_move_takes_nothing_over_where_the_entry_is_stale(fleet: FakeFleet) -> None:
     plan = fleet.plan(manifest(at(OLD)))
     fleet.pinata("a").down = Transient("no.")
