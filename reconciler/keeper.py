@@ -65,15 +65,17 @@ class Keeper:
         former = {row.name for row in self._plan.rows if row.kind is Kind.FORGET}  # a name that came back is no drift
         for home in homes:
             rows, leaving = self._rows.get(home, []), self._leaving.get(home, [])
+            planned = self._known.get(home, Inventory())
             begun = Begun(
                 new={row.name: self._begun(row) for row in rows},
                 wanted={row.name: declaration(row.declared) for row in rows if row.declared},
                 leaving={*former, *(row.name for row in leaving)},
-                planned=self._known.get(home, Inventory()).entries,
+                planned=planned.entries,
             )
             try:
                 self._update(home, begun)
-                self._read_at[home] = time.monotonic()
+                if self._known[home].version != planned.version:  # else it is as old as the plan
+                    self._read_at[home] = time.monotonic()
             except PinataError as error:
                 refusals.append(error)
                 failed |= {row.name: error for row in (*self._rows.pop(home, []), *leaving)}
@@ -141,7 +143,8 @@ class Keeper:
         # A Vault that the fleet has left may be shut down: an inventory must not go on naming it.
         left = set() if errors or self._plan.problems else self._left()
         for home in self._rows.keys() - left if left else ():
-            self._update(home, dict, left)
+            with suppress(PinataError):  # the next apply does it
+                self._update(home, dict, left)
         if errors:
             raise errors[0]
 

@@ -432,3 +432,20 @@ def test_finishing_an_interrupted_run_hides_no_rotation_that_a_commit_asks_for_s
 
     assert [(Kind.ROTATE, True)] == [(row.kind, row.outage) for row in plan.rows]
     assert [Kind.RESUME] == [row.kind for row in fleet.plan(wanted("1")).rows]
+
+
+def test_an_interrupted_mint_that_was_planned_to_be_finished_is_not_if_it_was_pruned_since(fleet: FakeFleet) -> None:
+    later = manifest(declared("b", prune=True))
+    fleet.apply(later)
+    fleet.gates["a"] = Gate().on("store.write", Killed())
+    with pytest.raises(Killed):
+        fleet.apply(AGREED)
+    fleet.gates.clear()
+    plan = fleet.plan(AGREED)
+    for _ in range(2):
+        fleet.apply(later)
+    assert fleet.pinata("a").live is None
+
+    apply(plan, fleet, workers=1, now=NOW)
+
+    assert fleet.pinata("a").live is None

@@ -347,6 +347,26 @@ def test_one_vault_written_differently_forgets_no_account(fleet: FakeFleet, alia
 # --- homes that are left -----------------------------------------------------------------------------
 
 
+def test_a_home_that_cannot_be_forgotten_now_is_forgotten_by_the_next_apply(fleet: FakeFleet) -> None:
+    fleet.apply(manifest(at(OLD), at(NEW, "b")))
+    documents, writes = fleet.documents(at(OLD).settings), 0
+
+    def third_time_never() -> None:
+        nonlocal writes
+        writes += 1
+        if writes == 3:  # begun, done, and what is left
+            raise Transient("no answer.")
+        documents.before_write = third_time_never
+
+    documents.before_write = third_time_never
+    gone = manifest(at(OLD, trigger="x"))
+
+    assert {Ending.DONE} == {result.ending for result in fleet.apply(gone)}
+    assert (3, True) == (writes, NEW in named(fleet, OLD))
+    fleet.apply(manifest(at(OLD, trigger="y")))
+    assert [OLD] == named(fleet, OLD)
+
+
 def test_a_home_that_is_empty_for_a_moment_is_not_forgotten_for_good(fleet: FakeFleet) -> None:
     fleet.apply(manifest(at(OLD), at(NEW, "b", prune=True)))
     documents = fleet.documents(at(NEW).settings)
