@@ -11,7 +11,7 @@ from pulumi_pinata.sandbox.openbao import OpenBao
 def test_nothing_is_minted_when_vault_is_found_sealed_by_the_preflight(stage: Stage, vault: OpenBao) -> None:
     stage.proxy.fault = once(lambda method, path: "capabilities" in path, vault.seal)
 
-    result = run(stage)
+    result = stage.start(timeout=CALM).result()  # the call waits while Vault is being sealed
 
     assert ("Transient", 0) == (result["error"], stage.mints)
     assert "sealed" in result["message"]
