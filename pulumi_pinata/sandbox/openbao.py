@@ -20,6 +20,7 @@ from pulumi_pinata.sandbox.openbao_setup import Provisioned
 
 _ATTEMPTS = 5
 _PATIENCE = 30.0
+_LOOKS_AGAIN = 6.0
 
 
 class BaoNotStarted(RuntimeError):
@@ -42,6 +43,7 @@ class OpenBao:
         self._process: subprocess.Popen[bytes] | None = None
         self._run_dir: Path | None = None
         self._root_token = ""
+        self._tries_again = 0.0
         self._recovery_key = ""
 
     def __enter__(self) -> "OpenBao":
@@ -109,7 +111,11 @@ class OpenBao:
         self._running().send_signal(signal.SIGCONT)
 
     def seal(self) -> None:
-        """Seal: every call answers 503 until `unseal()` or a restart."""
+        """Seal: every call answers 503 until `unseal()` or a restart.
+
+        Waits within the first seconds of a new store: the server itself tries to unseal that once more.
+        """
+        time.sleep(max(0.0, self._tries_again - time.monotonic()))
         self.api.call("PUT", "sys/seal")
 
     def unseal(self) -> None:
@@ -167,6 +173,8 @@ class OpenBao:
     def _initialise(self) -> None:
         kept = self._storage / "init.json" if self._storage else None
         if self._health() == 501:
+            # It found nothing to unseal as it started, and looks again after 5 s (OpenBao, command/server.go).
+            self._tries_again = time.monotonic() + _LOOKS_AGAIN
             answer = self.api.call("PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
             if kept:
                 write_private(kept, json.dumps(answer).encode())

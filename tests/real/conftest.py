@@ -22,6 +22,8 @@ from pulumi_pinata.sandbox.pinata_server import PinataServer
 @pytest.fixture(scope="session")
 def durable_vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
     with OpenBao(storage=tmp_path_factory.mktemp("bao") / "store") as vault:
+        vault.seal()  # the first time takes some seconds, which no test has to spare
+        vault.unseal()
         yield vault
 
 

@@ -3,6 +3,7 @@
 import itertools
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -167,6 +168,9 @@ def test_a_store_survives_seal_pause_stop_and_kill(tmp_path: Path) -> None:
         bao.provision()
         bao.api.call("POST", "secret/data/x", {"data": secret})
         bao.seal()
+        for _ in range(60):  # some seconds in which it does not unseal itself
+            assert 503 == bao.api.health()
+            time.sleep(0.05)
         with pytest.raises(BaoError) as caught:
             bao.api.call("GET", "secret/data/x")
         assert 503 == caught.value.status
