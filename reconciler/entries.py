@@ -3,7 +3,14 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.inventory import Entry, Home, own_home
+from reconciler.inventory import Entry, Home, home_in
+
+
+def is_overtaken(planned: Entry | None, now: Entry | None, wanted: str | None) -> bool:
+    """Whether another run has let go of the account since, or applied another declaration than `wanted`, a digest."""
+    if now is None:
+        return planned is not None
+    return now.declared not in (planned.declared if planned else "", wanted)
 
 
 @dataclass
@@ -24,7 +31,9 @@ class Begun:
         """The entries to be; sets `overtaken`."""
         leaving = {name: known[name] for name in self.leaving if name in known and name in self.planned}
         changed = {name for name, now in leaving.items() if not self._is_as_planned(now)}
-        self.overtaken = frozenset(changed | {name for name in self.new if self._is_overtaken(name, known.get(name))})
+        self.overtaken = frozenset(
+            changed | {n for n in self.new if is_overtaken(self.planned.get(n), known.get(n), self.wanted.get(n))}
+        )
         new = {name: entry for name, entry in self.new.items() if name not in self.overtaken}
         marked = {name: replace(now, declared="") for name, now in leaving.items() if name not in changed}
         return {**known, **new, **marked}
@@ -33,12 +42,6 @@ class Begun:
         """But for a mark that it is leaving, which may be another run's."""
         planned = self.planned[now.name]
         return now in (planned, replace(planned, declared=""))
-
-    def _is_overtaken(self, name: str, now: Entry | None) -> bool:
-        planned = self.planned.get(name)
-        if now is None:
-            return planned is not None
-        return now.declared not in (planned.declared if planned else "", self.wanted.get(name))
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Done:
         gone = {
             name
             for name, home in self.gone.items()
-            if name in known and own_home(known[name]) != home and known[name] == self.left.get(name)
+            if name in known and home_in(known[name].inputs) != home and known[name] == self.left.get(name)
         }
         kept = {name: entry for name, entry in {**self.back, **known}.items() if name not in gone}
         for name in self.fewer:

@@ -90,9 +90,9 @@ def home_of(settings: Settings) -> Home:
     return Home(*settings.vault.home)
 
 
-def own_home(entry: Entry) -> Home:
-    """The home that the entry itself names; another than where it was read if one Vault is named in two ways."""
-    vault = entry.inputs["vault"]
+def home_in(inputs: Mapping[str, Any]) -> Home:
+    """The home that a document of settings names; another than where it was read if one Vault is named in two ways."""
+    vault = inputs["vault"]
     return Home(str(vault.get("address")), vault.get("namespace"), str(vault.get("mount")))
 
 
@@ -168,11 +168,7 @@ def home_document(settings: Settings) -> Mapping[str, Any]:
 def _merged(
     old: tuple[Mapping[str, Any], ...], new: Iterable[Mapping[str, Any]], left: Collection[Home]
 ) -> tuple[Mapping[str, Any], ...]:
-    def home(document: Mapping[str, Any]) -> Home:
-        vault = document["vault"]
-        return Home(vault["address"], vault.get("namespace"), vault["mount"])
-
-    found = {home(document): document for document in (*old, *new)}
+    found = {home_in(document): document for document in (*old, *new)}
     return tuple(found[each] for each in sorted(found, key=str) if each not in left)
 
 

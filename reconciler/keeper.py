@@ -10,7 +10,7 @@ from threading import Lock
 from pulumi_pinata.core.errors import Conflict, PinataError
 from pulumi_pinata.core.model import Mode
 from reconciler import inventory
-from reconciler.entries import Begun, Done
+from reconciler.entries import Begun, Done, is_overtaken
 from reconciler.findings import declaration
 from reconciler.fleetplan import MINTS, Ending, FleetPlan, Kind, Result, Row
 from reconciler.inventory import Entry, Home, Inventory, counted, home_document, home_of
@@ -48,7 +48,6 @@ class Keeper:
                     with suppress(PinataError):
                         settings = former.settings()
                         self._reach.setdefault(home_of(settings), settings)
-        self._declared = plan.homes | {home_of(row.declared.settings) for row in plan.rows if row.declared}
         self._documents = [home_document(settings) for settings in self._reach.values()]
 
     def before(self) -> dict[str, PinataError]:
@@ -104,9 +103,8 @@ class Keeper:
                 self._known[home] = inventory.read(documents, self._plan.fleet)
                 self._read_at[home] = time.monotonic()
             now = self._known[home].entries.get(row.name)
-        begun = self._begun_as[home].get(row.name)
-        wanted = declaration(row.declared) if row.declared else ""
-        if now is None or now.declared not in (begun.declared if begun else "", wanted):
+        wanted = declaration(row.declared) if row.declared else None
+        if is_overtaken(self._begun_as[home].get(row.name), now, wanted):
             raise _overtaken(row.name)
 
     def after(self, results: Collection[Result], minted: Collection[str]) -> None:
@@ -153,7 +151,7 @@ class Keeper:
 
         One that is not there at all may be a Vault that is being restored.
         """
-        empty = {home for home, known in self._known.items() if known.version and not known.entries} - self._declared
+        empty = {home for home, known in self._known.items() if known.version and not known.entries} - self._plan.homes
         named = [document for known in self._known.values() for document in known.homes]
         left = set()
         for home in empty:

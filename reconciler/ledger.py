@@ -8,7 +8,7 @@ from threading import Event
 from pulumi_pinata.core.errors import PinataError
 from pulumi_pinata.core.settings import Settings
 from reconciler import inventory
-from reconciler.inventory import Entry, Home, Inventory, home_of, own_home
+from reconciler.inventory import Entry, Home, Inventory, home_in, home_of
 from reconciler.manifest.declared import Manifest
 from reconciler.pool import each
 from reconciler.settings_document import from_document, to_document
@@ -73,7 +73,7 @@ class Ledger:
         """The account's entry at another home than its declared one: its key has still to be fetched from there."""
         for other, kept in self.inventories.items():
             # One Vault may be named in two ways: what names the declared home itself has nothing to be fetched.
-            if other != home and name in kept.entries and own_home(kept.entries[name]) != home:
+            if other != home and name in kept.entries and home_in(kept.entries[name].inputs) != home:
                 return self._reached(other, kept.entries[name])
         return None
 
@@ -97,14 +97,13 @@ class Ledger:
                 yield home, self._reached(home, entry)
 
     def _reached(self, home: Home, entry: Entry) -> Entry:
-        return _reached(entry, self.former[home]) if home in self.former else entry
+        """An entry of a former home, reached as is declared for that home now; not so in the inventory itself.
 
-
-def _reached(entry: Entry, by: Settings) -> Entry:
-    """An entry of a former home, reached as is declared for that home now; not so in the inventory itself.
-
-    It was applied with the login of then, and its references may lead to the new Vault's by now.
-    """
-    now = {name: value for name, value in to_document(by)["vault"].items() if name in _REACH}
-    own = {name: value for name, value in entry.inputs["vault"].items() if name not in _REACH}
-    return replace(entry, inputs={**entry.inputs, "vault": {**own, **now}})
+        It was applied with the login of then, and its references may lead to the new Vault's by now.
+        """
+        by = self.former.get(home)
+        if by is None:
+            return entry
+        now = {name: value for name, value in to_document(by)["vault"].items() if name in _REACH}
+        own = {name: value for name, value in entry.inputs["vault"].items() if name not in _REACH}
+        return replace(entry, inputs={**entry.inputs, "vault": {**own, **now}})

@@ -241,12 +241,13 @@ class Loop:
         accounts = {
             name: view if view.retry_at == at else replace(view, retry_at=at)
             for name, view in board.view.accounts.items()
-            for due in (self._failing.due_at(name),)
-            for at in (None if due is None else self._moment(due),)
+            for at in (self._moment(self._failing.due_at(name)),)
         }
         board.change(accounts=accounts, next_pass=self._moment(self._whole_at))
 
-    def _moment(self, at: float) -> datetime:
+    def _moment(self, at: float | None) -> datetime | None:
+        if at is None:
+            return None
         seconds = max(0.0, at - self._clock())
         return (self._cycle.now() + timedelta(seconds=seconds)).replace(microsecond=0)
 
